@@ -1,0 +1,64 @@
+# Two commands: `make book` and `make test`. Both create .venv, or reuse it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+HTML := _build/html/index.html
+# Notebooks that took longer than this are checked, but not run again, by `make test`.
+NBVAL_SECONDS ?= 120
+
+# The same environment for every process, so that a second run gives the same outputs as the first.
+export PYTHONHASHSEED := 0
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+export JUPYTER_PLATFORM_DIRS := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install book notebooks html test unit-tests notebook-tests clean distclean
+.DELETE_ON_ERROR:
+
+help:  ## Show these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@for candidate in "$${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do \
+	  if command -v "$$candidate" >/dev/null && "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	    echo "Creating $(VENV) with $$($$candidate --version)"; \
+	    exec "$$candidate" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "diffad needs Python 3.11 or newer, and none was found; install one, or name it: make PYTHON=/path/to/python3.11" >&2; \
+	exit 1
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[book,test]'
+	@touch $@
+
+install: $(STAMP)  ## Create .venv with everything that the book and its tests need
+
+book: html  ## Run the notebooks that changed, render the book, print where it lies
+	@$(BIN)/python -m diffad.publish where $(HTML)
+
+notebooks: $(STAMP)
+	$(BIN)/python -m diffad.publish run
+
+# A notebook that fails leaves the others built: the book is rendered all the same, and the command still fails.
+html: $(STAMP)
+	@notebooks=0; $(BIN)/python -m diffad.publish run || notebooks=$$?; \
+	$(BIN)/jupyter-book build . -n -W --keep-going && exit $$notebooks
+
+test: unit-tests notebook-tests  ## Run the unit tests, then run the notebooks again and compare their outputs
+
+unit-tests: $(STAMP)
+	MPLBACKEND=agg $(BIN)/python -m pytest
+
+notebook-tests: $(STAMP)
+	@pages="$$($(BIN)/python -m diffad.publish reproducible --seconds $(NBVAL_SECONDS))"; \
+	if [ -z "$$pages" ]; then echo "No executed notebook can be run again here."; exit 0; fi; \
+	set -x; $(BIN)/python -m pytest --nbval --nbval-current-env -p diffad.publish.tolerance $$pages
+
+clean:  ## Remove what was built; the next `make book` runs the notebooks again
+	rm -rf _build
+
+distclean: clean  ## Remove what was built, and .venv
+	rm -rf $(VENV)
