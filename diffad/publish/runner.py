@@ -1,0 +1,239 @@
+"""Decide page by page what must be run, run it, and replace a published notebook only by a whole, fit one."""
+
+import datetime
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import nbformat
+from nbformat import NotebookNode
+from papermill import PapermillExecutionError
+
+from diffad.errors import DiffadError
+from diffad.publish import notebook as notebooks
+from diffad.publish import provenance
+from diffad.publish.catalog import Catalog, Page, load_catalog
+from diffad.publish.inputs import Inputs, dataset_is_available, digest, page_inputs
+
+CATALOG = Path("notebooks") / "catalog.yaml"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with a page, and why."""
+
+    page: Page
+    action: Literal["run", "keep", "copy"]
+    reason: str
+    inputs: Inputs
+    missing: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+@dataclass
+class PublishingReport:
+    """What became of each page; `faults` maps a page that failed to the reason."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every page can be published as it should be."""
+        return not self.faults
+
+
+def executed_path(root: Path, catalog: Catalog, page: Page) -> Path:
+    """Where the executed notebook of a page lies."""
+    return root / catalog.output / f"{page.page}.ipynb"
+
+
+def read_executed(path: Path) -> NotebookNode | None:
+    """The executed notebook at `path`, or None if there is none."""
+    return nbformat.read(path, as_version=4) if path.is_file() else None
+
+
+def plan_page(page: Page, root: Path, catalog: Catalog, force: bool = False) -> Plan:
+    """Decide whether a page is run, kept as it is, or shown from its committed copy because its data are
+    missing.
+
+    A page of the smoke edition is run once in every checkout, so that its figures were computed here; the
+    longer editions are run when something that they depend on changed.
+
+    Raises:
+        DiffadError: the data are missing and there is no committed copy to show.
+    """
+    path = executed_path(root, catalog, page)
+    inputs = page_inputs(page, root)
+    committed = read_executed(path)
+    known = provenance.read_provenance(committed) if committed is not None else None
+    changes = tuple(inputs.changes_since(known.inputs if known else None))
+    missing = tuple(name for name in page.datasets if not dataset_is_available(name))
+    if missing:
+        if known is None:
+            fetch = " && ".join(f"diffad data fetch {name}" for name in missing)
+            raise DiffadError(
+                f"page {page.page} has no executed notebook yet, and its data are missing: {fetch}"
+            )
+        return Plan(page, "copy", f"data not here: {', '.join(missing)}", inputs, missing, changes)
+    if force:
+        return Plan(page, "run", "asked for", inputs, changes=changes)
+    if changes:
+        return Plan(
+            page, "run", "changed: " + ", ".join(changes) if known else "never run", inputs, changes=changes
+        )
+    state = provenance.read_state(root, page.page)
+    computed_here = (
+        state is not None and state.key == inputs.key and state.notebook == digest(path.read_bytes())
+    )
+    if page.edition == "smoke" and not (computed_here and state and state.how in ("run", "kept")):
+        return Plan(page, "run", "not yet run in this checkout", inputs)
+    return Plan(page, "keep", "unchanged", inputs)
+
+
+def publish(
+    root: Path,
+    names: list[str] | None = None,
+    force: bool = False,
+    report_line: Callable[[str], None] = print,
+) -> PublishingReport:
+    """Bring the executed notebooks up to date. A page that fails leaves the others, and its own earlier copy,
+    as they are.
+
+    Args:
+        root: the project's folder, which holds `notebooks/catalog.yaml`.
+        names: pages to look at; all of them if empty.
+        force: run every page whose data are at hand.
+        report_line: takes one line for each page, and the traceback of a failure.
+
+    Raises:
+        DiffadError: the catalogue cannot be read, or a name is not in it.
+    """
+    catalog = load_catalog(root / CATALOG)
+    pages = catalog.select(names or [])
+    report = PublishingReport()
+    for number, page in enumerate(pages, start=1):
+        label = f"[{number}/{len(pages)}] {page.page:<24}"
+        begun = time.perf_counter()
+        try:
+            plan = plan_page(page, root, catalog, force)
+            if plan.action == "run":
+                report_line(f"{label} running ({plan.reason}) ...")
+            outcome = carry_out(plan, root, catalog)
+        except (DiffadError, PapermillExecutionError) as error:
+            report.faults[page.page] = str(error)
+            outcome = _note_failure(page, root, catalog, error)
+        report.outcomes[page.page] = outcome
+        report_line(f"{label} {outcome} ({provenance.duration(time.perf_counter() - begun)})")
+        if page.page in report.faults:
+            report_line(report.faults[page.page])
+    return report
+
+
+def carry_out(plan: Plan, root: Path, catalog: Catalog) -> str:
+    """Do what was planned for a page and note it in the build folder; returns the outcome in words.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell failed.
+        NotebookFault: the notebook is not fit to be published.
+    """
+    path = executed_path(root, catalog, plan.page)
+    if plan.action == "run":
+        same = run_page(plan, root, path)
+        _write_state(plan, root, path, "run", reproduced=datetime.date.today().isoformat() if same else "")
+        return "run again, same outputs" if same else "run"
+    if plan.action == "copy":
+        _write_state(plan, root, path, "copy")
+        stale = f"; since then, {' and '.join(plan.changes)} changed" if plan.changes else ""
+        return f"recorded run shown, {plan.reason}{stale}"
+    state = provenance.read_state(root, plan.page.page)
+    if state is None or state.key != plan.inputs.key or state.how not in ("run", "kept"):
+        _write_state(plan, root, path, "kept")
+    return plan.reason
+
+
+def run_page(plan: Plan, root: Path, path: Path) -> bool:
+    """Run a page and publish it at `path`; True if the notebook there said the same before, and was kept."""
+    page, unfinished = plan.page, root / "_build" / "unfinished" / f"{plan.page.page}.ipynb"
+    begun = time.perf_counter()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    executed = notebooks.execute(notebooks.read_source(page, root), page, path.parent, unfinished)
+    run = provenance.this_run(time.perf_counter() - begun)
+    executed = notebooks.clean(executed)
+    notebooks.check_outputs(executed, page.page, root)
+    unfinished.unlink()
+    description = provenance.Provenance(
+        run=run, inputs=plan.inputs, **page.model_dump(exclude={"title", "records", "timeout"})
+    )
+    executed.metadata[provenance.METADATA] = description.model_dump(mode="json")
+    before = read_executed(path)
+    same = before is not None and notebooks.same_content(before, executed)
+    if before is None or not same or plan.changes:
+        notebooks.write_whole(executed, path)
+    return same
+
+
+def _note_failure(page: Page, root: Path, catalog: Catalog, error: Exception) -> str:
+    """Mark a failed page in the build folder; an earlier copy stays published with that mark."""
+    path = executed_path(root, catalog, page)
+    kept = "; the earlier notebook is kept" if path.is_file() else ""
+    if path.is_file():
+        state = provenance.PageState(page=page.page, how="failed", key="", notebook=digest(path.read_bytes()))
+        notebooks.write_bytes_whole(
+            _made(provenance.state_path(root, page.page)), state.model_dump_json().encode()
+        )
+    cell = f" in cell {error.cell_index}" if isinstance(error, PapermillExecutionError) else ""
+    return f"FAILED{cell}{kept}"
+
+
+def _write_state(
+    plan: Plan, root: Path, path: Path, how: Literal["run", "kept", "copy"], reproduced: str = ""
+) -> None:
+    state = provenance.PageState(
+        page=plan.page.page,
+        how=how,
+        key=plan.inputs.key,
+        notebook=digest(path.read_bytes()),
+        missing=plan.missing,
+        changes=plan.changes if how == "copy" else (),
+        reproduced=reproduced,
+    )
+    content = state.model_dump_json(indent=1).encode()
+    target = _made(provenance.state_path(root, plan.page.page))
+    # Left alone when nothing changed: Sphinx reads a page again when its state is newer.
+    if not target.is_file() or target.read_bytes() != content:
+        notebooks.write_bytes_whole(target, content)
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def reproducible_pages(root: Path, seconds: float) -> tuple[list[Path], list[str]]:
+    """Executed notebooks that can be run again here within `seconds` each, and for each other page why it
+    can't.
+
+    The paths are relative to the working directory where they can be, to stay short on a command line.
+    """
+    catalog = load_catalog(root / CATALOG)
+    paths: list[Path] = []
+    left_out: list[str] = []
+    for page in catalog.pages:
+        path = executed_path(root, catalog, page)
+        executed = read_executed(path)
+        known = provenance.read_provenance(executed) if executed is not None else None
+        missing = [name for name in page.datasets if not dataset_is_available(name)]
+        if known is None:
+            left_out.append(f"{page.page}: not executed yet")
+        elif missing:
+            left_out.append(f"{page.page}: its data are not here: {', '.join(missing)}")
+        elif known.run.seconds > seconds:
+            took, limit = provenance.duration(known.run.seconds), provenance.duration(seconds)
+            left_out.append(f"{page.page}: takes {took}, the limit is {limit}")
+        else:
+            paths.append(Path(os.path.relpath(path)))
+    return paths, left_out
