@@ -1,0 +1,43 @@
+"""Denoisers: the networks that the reverse process learns.
+
+Every one speaks the same protocol, so that no scorer or sampler knows which network it asks.
+"""
+
+from typing import Protocol
+
+import torch
+
+from diffad.networks.unet import UNET_SIZES, UNet, UNetConfig
+
+__all__ = ["NETWORKS", "Denoiser", "UNET_SIZES", "UNet", "UNetConfig", "make_network"]
+
+
+class Denoiser(Protocol):
+    """What a network must offer to be trained, sampled and scored."""
+
+    def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Predict from noisy data at time t.
+
+        Args:
+            x_t: noisy data, shape (batch, channels, height, width) or (batch, features).
+            t: times in 1..T, int64, shape (batch,).
+
+        Returns:
+            A tensor of x_t's shape, or with twice its channels where the network also learns the reverse variance.
+        """
+        ...
+
+
+NETWORKS = {"unet": (UNet, UNetConfig)}
+
+
+def make_network(kind: str, configuration: dict) -> torch.nn.Module:
+    """Build the network named `kind` from a plain dictionary.
+
+    Raises:
+        ValueError: an unknown kind, or a key or value that the network's configuration refuses.
+    """
+    if kind not in NETWORKS:
+        raise ValueError(f"network: got {kind!r}, expected one of {', '.join(sorted(NETWORKS))}")
+    network, configuration_class = NETWORKS[kind]
+    return network(configuration_class(**configuration))
