@@ -20,7 +20,7 @@ def two_gaussians(generator, num_each, distance):
 
 
 def corrupted_digits(generator, num_each, num_groups, shared=0.8, distance=1.0):
-    """Scores of clean digits and of `num_groups` corruptions of the same other digits, correlated by digit."""
+    """Scores of clean digits and of `num_groups` corruptions of the same other digits."""
     digit = generator.normal(size=num_each) * np.sqrt(shared)
     groups = [digit + generator.normal(distance, np.sqrt(1 - shared), num_each) for _ in range(num_groups)]
     scores = np.concatenate([generator.normal(size=num_each), *groups])
