@@ -49,6 +49,9 @@ def coefficient_tables(schedule: NoiseSchedule) -> dict[str, Tensor]:
     noise = schedule.one_minus_alpha_bar
     before, noise_before = schedule.alpha_bar[:-1], noise[:-1]
     zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    # The posterior variance is 0 at t = 1; its logarithm takes the next value there, as in Nichol & Dhariwal
+    # 2021.
+    clipped = schedule.posterior_variance[2:] if schedule.num_steps > 1 else schedule.beta[1:]
     return {
         "beta": schedule.beta,
         "alpha": schedule.alpha,
@@ -61,6 +64,7 @@ def coefficient_tables(schedule: NoiseSchedule) -> dict[str, Tensor]:
         "snr": schedule.snr,
         "log_snr": schedule.log_snr,
         "posterior_variance": schedule.posterior_variance,
+        "posterior_log_variance_clipped": torch.cat([clipped[:1], clipped[:1], clipped])[: len(noise)].log(),
         # eq-forward-posterior: mean = posterior_x0 * x_0 + posterior_xt * x_t
         "posterior_x0": torch.cat([one, before.sqrt() * schedule.beta[1:] / noise[1:]]),
         "posterior_xt": torch.cat([zero, schedule.alpha[1:].sqrt() * noise_before / noise[1:]]),
@@ -159,7 +163,8 @@ class ForwardProcess:
                 alpha_bar) x_0) or "score" (gradient of log q(x_t)).
 
         Returns:
-            the prediction as `target`, in its own shape and dtype.
+            the prediction as `target`, in its own shape and in the wider of the two dtypes (under autocast a
+            network answers in half precision about a float32 x_t; nothing of x_t is lost).
 
         Raises:
             ValueError: also where the signal is exactly 0 (zero terminal SNR, t = T) and the noise says
@@ -172,19 +177,20 @@ class ForwardProcess:
                 raise ValueError(f"{argument} must be one of {PARAMETERISATIONS}, came {value!r}")
         check_same_shape(prediction=prediction, x_t=x_t)
         signal, spread = self._at(("sqrt_alpha_bar", "sqrt_one_minus_alpha_bar"), t, x_t)
+        dtype = torch.promote_types(prediction.dtype, x_t.dtype)
         if source == target:
-            return prediction
+            return prediction.to(dtype)
         if self._ends_in_pure_noise and (source, target) in DIVIDES_BY_SIGNAL:
             self._refuse_pure_noise(t, source, target)
         converted = CONVERSIONS[source, target](widen(prediction), widen(x_t), signal, spread)
-        return converted.to(prediction.dtype)
+        return converted.to(dtype)
 
     def coefficient(self, name: str, t: int | Tensor, like: Tensor) -> Tensor:
         """A coefficient of the schedule at t, shaped so that it broadcasts against `like`.
 
         Args:
             name: "beta", "alpha", "alpha_bar", "one_minus_alpha_bar", the "sqrt_" of these, "snr", "log_snr",
-                "posterior_variance", "posterior_x0" or "posterior_xt".
+                "posterior_variance", "posterior_log_variance_clipped", "posterior_x0" or "posterior_xt".
             t: 1..T.
             like: floats (batch, ...); gives the device, the dtype (float32 for half precision) and the number
                 of axes.
@@ -249,8 +255,10 @@ class ForwardProcess:
     def _refuse_pure_noise(self, t: int | Tensor, source: str, target: str) -> None:
         at_the_end = t == self.num_steps
         if at_the_end.any() if isinstance(at_the_end, Tensor) else at_the_end:
-            raise ValueError(f"source {source!r} cannot be converted to {target!r} at t = {self.num_steps}, "
-                             "where alpha_bar is 0 and the noise hides the data; predict 'v' or 'x0'")
+            raise ValueError(
+                f"source {source!r} cannot be converted to {target!r} at t = {self.num_steps}, "
+                "where alpha_bar is 0 and the noise hides the data; predict 'v' or 'x0'"
+            )
 
 
 def widen(x: Tensor) -> Tensor:

@@ -51,7 +51,8 @@ class NoiseSchedule:
         table = torch.as_tensor(self.log_alpha_bar, dtype=torch.float64, device="cpu")
         if table.ndim != 1 or not 2 <= len(table) <= MAX_STEPS + 1:
             raise ValueError(
-                f"log_alpha_bar must have shape (T + 1,), T in 1..{MAX_STEPS}, came {tuple(table.shape)}")
+                f"log_alpha_bar must have shape (T + 1,), T in 1..{MAX_STEPS}, came {tuple(table.shape)}"
+            )
         if table[0] != 0:
             raise ValueError(f"alpha_bar must be 1 at t = 0, clean data, came {math.exp(table[0]):.6g}")
         not_falling = ~(table[1:] < table[:-1])  # written so that NaN counts as not falling
@@ -121,7 +122,8 @@ class NoiseSchedule:
         if not self.has_continuous_time:
             raise ValueError(
                 f"schedule {self.name!r} has no continuous-time view, only "
-                f"{sorted(CONTINUOUS_LOG_ALPHA_BAR)} have one")
+                f"{sorted(CONTINUOUS_LOG_ALPHA_BAR)} have one"
+            )
         time = torch.as_tensor(time, dtype=torch.float64)
         if not ((time >= 0) & (time <= 1)).all():
             raise ValueError(f"time must lie in [0, 1], came {time.min():.6g} to {time.max():.6g}")
@@ -222,8 +224,9 @@ def vdm(num_steps: int, gamma_min: float = -13.3, gamma_max: float = 5.0) -> Noi
     num_steps = check_num_steps(num_steps)
     _check_falls("gamma_max", gamma_max, "gamma_min", gamma_min)
     time = torch.arange(1, num_steps + 1, dtype=torch.float64) / num_steps
-    return from_log_snr(-(gamma_min + (gamma_max - gamma_min) * time), "vdm",
-                        {"gamma_min": gamma_min, "gamma_max": gamma_max})
+    return from_log_snr(
+        -(gamma_min + (gamma_max - gamma_min) * time), "vdm", {"gamma_min": gamma_min, "gamma_max": gamma_max}
+    )
 
 
 def zero_terminal(num_steps: int, base: str = "linear", **parameters) -> NoiseSchedule:
@@ -320,7 +323,7 @@ def _scaled_linear_log_alpha_bar(time: Tensor, num_steps: int, beta_start: float
 def _cosine_log_alpha_bar(time: Tensor, num_steps: int, offset: float, max_beta: float) -> Tensor:
     def log_cosine_squared(u):
         angle = (u + offset) / (1 + offset) * math.pi / 2
-        return torch.log1p(-torch.sin(angle) ** 2)  # log1p keeps the digits where the cosine is close to 1
+        return torch.log1p(-(torch.sin(angle) ** 2))  # log1p keeps the digits where the cosine is close to 1
 
     return log_cosine_squared(time) - log_cosine_squared(torch.zeros((), dtype=torch.float64))
 
