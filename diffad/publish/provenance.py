@@ -154,6 +154,33 @@ def with_provenance(notebook: NotebookNode, state: PageState | None) -> Notebook
     return marked
 
 
+def status_row(link: str, edition: str, executed: NotebookNode | None, state: PageState | None) -> str:
+    """A Markdown row of the table of all pages: what a page was computed from, and whether that holds."""
+    known = read_provenance(executed) if executed is not None else None
+    if known is None:
+        return f"| {link} | {edition} | | | | | | not run yet |"
+    if state is None:
+        standing = "not checked in this build"
+    elif state.how == "failed":
+        standing = "the last run failed"
+    elif state.changes:
+        standing = f"recorded before {' and '.join(state.changes)} changed"
+    else:
+        standing = "recorded, up to date" if state.how == "copy" else "up to date"
+    data, torch = ", ".join(known.datasets) or "none", known.run.versions.get("torch", "")
+    cells = (
+        link,
+        known.edition,
+        data,
+        duration(known.run.seconds),
+        known.run.device,
+        known.run.date,
+        torch,
+        standing,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def state_path(root: Path, page: str) -> Path:
     """Where the build folder keeps the state of a page."""
     return root / "_build" / "publish" / f"{page}.json"

@@ -1,4 +1,7 @@
-"""Sphinx extension: shows a computed page's provenance on it; the notebook's file stays as it is."""
+"""Sphinx extension: shows a computed page's provenance on it; the notebook's file stays as it is.
+
+It also fills the table of all pages where a Markdown page holds the line `<!-- page-status -->`.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,17 +9,40 @@ from typing import Any
 import nbformat
 from sphinx.application import Sphinx
 
-from diffad.publish.provenance import read_state, state_path, with_provenance
+from diffad.publish.provenance import read_state, state_path, status_row, with_provenance
+from diffad.publish.runner import CATALOG, executed_path, load_catalog, read_executed
+
+STATUS_MARK = "<!-- page-status -->"
+STATUS_HEAD = (
+    "| Page | Edition | Data | Run time | Device | Date | torch | State |",
+    "|---|---|---|---|---|---|---|---|",
+)
 
 
 def mark_page(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Event `source-read`: add the note and the line of provenance to an executed notebook."""
-    if Path(app.env.doc2path(docname)).suffix != ".ipynb":
-        return
+    """Event `source-read`: add provenance to an executed notebook, or the table to the page with the mark."""
     root, page = Path(app.srcdir), Path(docname).name
-    app.env.note_dependency(str(state_path(root, page)))
-    marked = with_provenance(nbformat.reads(source[0], as_version=4), read_state(root, page))
-    source[0] = nbformat.writes(marked)
+    if Path(app.env.doc2path(docname)).suffix == ".ipynb":
+        app.env.note_dependency(str(state_path(root, page)))
+        marked = with_provenance(nbformat.reads(source[0], as_version=4), read_state(root, page))
+        source[0] = nbformat.writes(marked)
+    elif STATUS_MARK in source[0]:
+        source[0] = source[0].replace(STATUS_MARK, status_table(app, root, Path(docname).parent))
+
+
+def status_table(app: Sphinx, root: Path, folder: Path) -> str:
+    """A Markdown table with one row for each page of the catalogue, linked from a page in `folder`."""
+    catalog = load_catalog(root / CATALOG)
+    rows = list(STATUS_HEAD)
+    for page in catalog.pages:
+        path = executed_path(root, catalog, page)
+        for dependency in (path, state_path(root, page.page), root / CATALOG):
+            app.env.note_dependency(str(dependency))
+        link = (
+            f"[{page.title}]({path.relative_to(root / folder).as_posix()})" if path.is_file() else page.title
+        )
+        rows.append(status_row(link, page.edition, read_executed(path), read_state(root, page.page)))
+    return "\n".join(rows)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
