@@ -154,14 +154,14 @@ def paired_bootstrap(
 
 
 def anomalous_groups(labels, groups) -> list[str]:
-    """Names of the groups of anomalies, in order of first appearance.
+    """Names of the groups of anomalies, sorted (a test set's own order says nothing).
 
     labels: (n,) of 0 and 1; groups: (n,) names. Raises ValueError where a group holds both.
     """
     labels, groups = _check_labels(labels), np.asarray(groups)
     if groups.shape != labels.shape:
         raise ValueError(f"groups and labels differ in shape: {groups.shape} and {labels.shape}")
-    names = [str(name) for name in dict.fromkeys(groups[labels == 1].tolist())]
+    names = sorted({str(name) for name in groups[labels == 1].tolist()})
     mixed = sorted(set(names) & {str(name) for name in groups[labels == 0].tolist()})
     if mixed:
         raise ValueError(f"groups must hold either normal or anomalous images, but {mixed[0]!r} holds both")
@@ -271,7 +271,7 @@ def per_group_table(
 ) -> pd.DataFrame:
     """One row a group and method: columns group, method, estimate, low, high, num_normal, num_anomalous.
 
-    Groups stand in order of appearance, methods in the order given; arguments as in `evaluate_groups`.
+    Groups stand in alphabetical order, methods in the order given; arguments as in `evaluate_groups`.
     """
     results = evaluate_groups(
         labels, groups, scores_by_method, [metric], num_resamples, confidence, seed, units
