@@ -13,6 +13,7 @@ float16 and bfloat16 inputs are computed in float32 and rounded once, at the end
 Sources: Ho et al. 2020, section 2; Salimans & Ho 2022 (v); Song et al. 2021 (score).
 """
 
+import math
 import operator
 from collections.abc import Callable
 
@@ -56,6 +57,7 @@ def coefficient_tables(schedule: NoiseSchedule) -> dict[str, Tensor]:
         "beta": schedule.beta,
         "alpha": schedule.alpha,
         "alpha_bar": schedule.alpha_bar,
+        "log_alpha_bar": schedule.log_alpha_bar,
         "one_minus_alpha_bar": noise,
         "sqrt_alpha_bar": schedule.alpha_bar.sqrt(),
         "sqrt_one_minus_alpha_bar": noise.sqrt(),
@@ -189,8 +191,9 @@ class ForwardProcess:
         """A coefficient of the schedule at t, shaped so that it broadcasts against `like`.
 
         Args:
-            name: "beta", "alpha", "alpha_bar", "one_minus_alpha_bar", the "sqrt_" of these, "snr", "log_snr",
-                "posterior_variance", "posterior_log_variance_clipped", "posterior_x0" or "posterior_xt".
+            name: "beta", "alpha", "alpha_bar", "log_alpha_bar", "one_minus_alpha_bar", the "sqrt_" of these,
+                "snr", "log_snr", "posterior_variance", "posterior_log_variance_clipped", "posterior_x0" or
+                "posterior_xt".
             t: 1..T.
             like: floats (batch, ...); gives the device, the dtype (float32 for half precision) and the number
                 of axes.
@@ -210,6 +213,12 @@ class ForwardProcess:
         if not 0 <= t <= self.num_steps:
             raise ValueError(f"t must lie in 0..{self.num_steps}, came {t}")
         return self._numbers[name][t]
+
+    def long_step_variance(self, t_low: int, t: int) -> float:
+        """1 - alpha_bar_t / alpha_bar_{t_low}: the variance that the steps t_low + 1 .. t add up to."""
+        if not 0 <= t_low < t <= self.num_steps:
+            raise ValueError(f"t_low and t must rise within 0..{self.num_steps}, came {t_low} and {t}")
+        return -math.expm1(self._numbers["log_alpha_bar"][t] - self._numbers["log_alpha_bar"][t_low])
 
     def __reduce__(self):
         return ForwardProcess, (self.schedule,)  # a copy elsewhere fills its own device tables
