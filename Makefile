@@ -43,9 +43,11 @@ notebooks: $(STAMP)
 	$(BIN)/python -m diffad.publish run
 
 # A notebook that fails leaves the others built: the book is rendered all the same, and the command still fails.
+# After a warning Sphinx forgets the pages it has read, or the same command would pass the second time.
 html: $(STAMP)
-	@notebooks=0; $(BIN)/python -m diffad.publish run || notebooks=$$?; \
-	$(BIN)/jupyter-book build . -n -W --keep-going && exit $$notebooks
+	@failed=0; $(BIN)/python -m diffad.publish run || failed=1; \
+	$(BIN)/jupyter-book build . -n -W --keep-going || { failed=1; rm -rf _build/.doctrees; }; \
+	exit $$failed
 
 test: unit-tests notebook-tests  ## Run the unit tests, then run the notebooks again and compare their outputs
 
