@@ -1,0 +1,145 @@
+"""Training checkpoints: safetensors and JSON, whole or not at all, the last few kept.
+
+A checkpoint holds the network, its moving average and the optimiser's state. There is no random state in it: training draws
+every random number as a function of (seed, update).
+"""
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers.training_utils import EMAModel
+from safetensors.torch import save_file
+
+from diffad.errors import CheckpointError
+from diffad.model import load_weights, read_weights
+from diffad.storage import publish_folder
+
+if TYPE_CHECKING:
+    from diffad.training import TrainingConfig, TrainingHistory
+
+FORMAT = "diffad-checkpoint-1"
+NAME = "update-{:08d}"
+TENSORS_FILE, STATE_FILE = "tensors.safetensors", "state.json"
+# What a resumed run may change: none of it alters the weights.
+FREE_SETTINGS = {"validate_every", "checkpoint_every", "checkpoints_kept"}
+
+
+@dataclass
+class Checkpoint:
+    """A run, stopped after `update` updates and `seconds` of training."""
+
+    tensors: dict[str, torch.Tensor]  # "network.", "average.", "optimiser." + name -> value
+    update: int
+    seconds: float
+    history: dict
+    configuration: dict
+    path: Path | None = None
+
+    @classmethod
+    def capture(
+        cls,
+        network: torch.nn.Module,
+        ema: EMAModel,
+        optimiser: torch.optim.Optimizer,
+        update: int,
+        seconds: float,
+        history: "TrainingHistory",
+        configuration: "TrainingConfig",
+    ) -> "Checkpoint":
+        """Copy the state of a run to the CPU."""
+        tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+        tensors |= {f"average.{index}": value for index, value in enumerate(ema.shadow_params)}
+        for index, values in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
+        tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
+        return cls(tensors, update, seconds, dataclasses.asdict(history), configuration.model_dump())
+
+    def apply(
+        self,
+        network: torch.nn.Module,
+        ema: EMAModel,
+        optimiser: torch.optim.Optimizer,
+        history: "TrainingHistory",
+        configuration: "TrainingConfig",
+    ) -> None:
+        """Put the state back.
+
+        Raises:
+            CheckpointError: another architecture, or settings under which the run could not have come here.
+        """
+        self._check_settings(configuration.model_dump())
+        load_weights(network, self._part("network."), self.path / TENSORS_FILE)
+        for index, value in self._part("average.").items():
+            ema.shadow_params[int(index)].copy_(value)
+        ema.optimization_step = self.update
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in self._part("optimiser.").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+        for key, values in self.history.items():
+            getattr(history, key)[:] = values
+
+    def _part(self, prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+
+    def _check_settings(self, settings: dict) -> None:
+        for name, value in settings.items():
+            if name not in FREE_SETTINGS and self.configuration.get(name) != value:
+                raise CheckpointError(
+                    f"checkpoint: {self.path} was trained with {name} = {self.configuration.get(name)!r} and this run asks for {value!r}; "
+                    "give the run another checkpoint folder, or the same settings"
+                )
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write `checkpoint` to `folder`/update-NNNNNNNN, whole or not at all; returns that path."""
+    target = folder / NAME.format(checkpoint.update)
+    with publish_folder(target) as partial:
+        save_file(checkpoint.tensors, partial / TENSORS_FILE)
+        state = {
+            "format": FORMAT,
+            "update": checkpoint.update,
+            "seconds": checkpoint.seconds,
+            "history": checkpoint.history,
+            "configuration": checkpoint.configuration,
+        }
+        (partial / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
+    return target
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read what `write_checkpoint` wrote. Nothing is unpickled.
+
+    Raises:
+        CheckpointError: a file is missing, truncated or of another program.
+    """
+    tensors = read_weights(path / TENSORS_FILE)
+    try:
+        state = json.loads((path / STATE_FILE).read_text())
+        if state["format"] != FORMAT:
+            raise CheckpointError(f"checkpoint: {path} has format {state['format']!r}, expected {FORMAT!r}")
+        return Checkpoint(tensors, state["update"], state["seconds"], state["history"], state["configuration"], path)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"checkpoint: {path / STATE_FILE} is missing or not a training state ({error})") from error
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob(NAME.replace("{:08d}", "[0-9]" * 8)))
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint of the latest update in `folder`, or None. Half-written ones have other names and do not count."""
+    found = _checkpoints(folder)
+    return found[-1] if found else None
+
+
+def prune_checkpoints(folder: Path, kept: int) -> None:
+    """Remove all but the last `kept` checkpoints of `folder`."""
+    for path in _checkpoints(folder)[:-kept]:
+        shutil.rmtree(path)
