@@ -1,6 +1,7 @@
 """Sphinx extension: shows a computed page's provenance on it; the notebook's file stays as it is.
 
-It also fills the table of all pages where a Markdown page holds the line `<!-- page-status -->`.
+It also fills the table of all pages where a Markdown page holds the line `<!-- page-status -->`,
+and lets MathJax draw.
 """
 
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import nbformat
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 from diffad.publish.provenance import read_state, state_path, status_row, with_provenance
 from diffad.publish.runner import CATALOG, executed_path, load_catalog, read_executed
@@ -45,7 +47,14 @@ def status_table(app: Sphinx, root: Path, folder: Path) -> str:
     return "\n".join(rows)
 
 
+def draw_mathematics(app: Sphinx, config: Config) -> None:
+    """Event `config-inited`: SVG needs no fonts, which some browsers refuse to a page opened from disk."""
+    # Set here because sphinx-mathjax-offline overwrites what the configuration says.
+    config.mathjax_path = "mathjax/tex-svg.js"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
+    app.connect("config-inited", draw_mathematics)
     app.connect("source-read", mark_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,409 @@
+"""The publisher: what makes a page run again, what never replaces a good page, what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from diffad.errors import DiffadError
+from diffad.publish import load_catalog, notebook, provenance, runner
+from diffad.publish.comparison import says_the_same
+from diffad.publish.inputs import library_files, page_inputs
+
+HEADER = """\
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A page
+
+# %% tags=["parameters"]
+size = 3
+
+"""
+PRINTS = "# %%\nprint('size', size)\n"
+
+
+class Project:
+    """A project in a temporary folder: a catalogue, sources, and a package `diffad` that can be changed."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.pages: list[dict] = []
+        self.write("diffad/__init__.py", "")
+        self.write("diffad/used.py", "from diffad.deep import VALUE\n")
+        self.write("diffad/deep.py", "VALUE = 1\n")
+        self.write("diffad/unused.py", "VALUE = 1\n")
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def add(self, page: str, code: str = PRINTS, header: str = HEADER, **settings) -> None:
+        self.write(f"notebooks/{page}.py", header + code)
+        entry = {"page": page, "source": f"notebooks/{page}.py", "title": page, "edition": "smoke"}
+        self.pages = [known for known in self.pages if known["page"] != page] + [entry | settings]
+        self.write("notebooks/catalog.yaml", json.dumps({"pages": self.pages}))
+
+    def publish(self, *names: str, force: bool = False) -> runner.PublishingReport:
+        self.lines: list[str] = []
+        return runner.publish(self.root, list(names), force, self.lines.append)
+
+    def executed(self, page: str) -> Path:
+        return self.root / "book" / "chapters" / f"{page}.ipynb"
+
+    def inputs(self, page: str):
+        catalog = load_catalog(self.root / runner.CATALOG)
+        return page_inputs(catalog.select([page])[0], self.root)
+
+    def plan(self, page: str) -> runner.Plan:
+        catalog = load_catalog(self.root / runner.CATALOG)
+        return runner.plan_page(catalog.select([page])[0], self.root, catalog)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Project:
+    monkeypatch.setenv("DIFFAD_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    return Project(tmp_path / "project")
+
+
+def outputs(path: Path) -> str:
+    return "".join(
+        out.get("text", "") for cell in nbformat.read(path, 4).cells for out in cell.get("outputs", [])
+    )
+
+
+def test_parameters_arrive_and_an_untouched_page_is_not_run_again(project):
+    project.add("page", parameters={"size": 7})
+    assert project.publish().outcomes == {"page": "run"}
+    before = project.executed("page").stat()
+    assert outputs(project.executed("page")) == "size 7\n"
+    assert project.publish().outcomes == {"page": "unchanged"}
+    assert project.executed("page").stat() == before
+
+
+def test_a_fresh_checkout_computes_its_smoke_pages_once_and_keeps_equal_notebooks_byte_for_byte(project):
+    project.add("page")
+    project.publish()
+    before = project.executed("page").read_bytes()
+    provenance.state_path(project.root, "page").unlink()
+    assert project.publish().outcomes == {"page": "run again, same outputs"}
+    assert project.executed("page").read_bytes() == before
+    assert project.publish().outcomes == {"page": "unchanged"}
+
+
+def test_a_recorded_edition_is_not_computed_again_by_a_fresh_checkout(project):
+    project.add("page", edition="cpu")
+    project.publish()
+    provenance.state_path(project.root, "page").unlink()
+    assert project.publish().outcomes == {"page": "unchanged"}
+    assert project.publish(force=True).outcomes == {"page": "run again, same outputs"}
+
+
+def test_source_library_parameters_and_records_each_change_the_key(project):
+    code = "# %%\nfrom diffad import used\n"
+    project.add("page", code, records=["results/run"])
+    project.write("results/run/record.json", "{}")
+    keys = [project.inputs("page").key]
+    for change in (
+        lambda: project.add("page", code + "# a comment\n", records=["results/run"]),
+        lambda: project.write("diffad/deep.py", "VALUE = 2\n"),
+        lambda: project.write("diffad/__init__.py", "VALUE = 2\n"),
+        lambda: project.add("page", code, records=["results/run"], parameters={"size": 4}),
+        lambda: project.write("results/run/record.json", "{ }"),
+    ):
+        change()
+        keys.append(project.inputs("page").key)
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_module_that_the_notebook_cannot_reach_does_not_change_the_key(project):
+    project.add("page", "# %%\nfrom diffad.used import VALUE\n")
+    key = project.inputs("page").key
+    project.write("diffad/unused.py", "VALUE = 2\n")
+    assert project.inputs("page").key == key
+    names = [path.name for path in library_files(project.root / "notebooks/page.py", project.root)]
+    assert names == ["__init__.py", "deep.py", "used.py"]
+
+
+def test_relative_imports_and_data_files_beside_a_module_are_followed(project):
+    project.write("diffad/sub/__init__.py", "from .inner import VALUE\nfrom .. import deep\n")
+    project.write("diffad/sub/inner.py", "VALUE = 1\n")
+    project.write("diffad/sub/table.yaml", "a: 1\n")
+    project.add("page", "# %%\nimport diffad.sub\n")
+    files = library_files(project.root / "notebooks/page.py", project.root)
+    assert {path.relative_to(project.root).as_posix() for path in files} == {
+        "diffad/__init__.py",
+        "diffad/deep.py",
+        "diffad/sub/__init__.py",
+        "diffad/sub/inner.py",
+        "diffad/sub/table.yaml",
+    }
+
+
+def test_the_content_of_a_data_set_is_part_of_the_key(project, monkeypatch):
+    project.add("page", datasets=["digits"])
+    inputs = project.inputs("page")
+    assert set(inputs.datasets) == {"digits"}
+    altered = inputs.model_copy(update={"datasets": {"digits": "other"}})
+    assert altered.key != inputs.key
+    assert inputs.changes_since(altered) == ["data set digits"]
+
+
+def test_a_failing_notebook_leaves_the_others_and_its_own_earlier_copy(project):
+    project.add("bad")
+    project.add("good")
+    assert project.publish().ok
+    before = project.executed("bad").read_bytes()
+    project.add("bad", "# %%\nraise RuntimeError('the cell that fails')\n")
+    project.add("good", "# %%\nprint('new')\n")
+    report = project.publish()
+    assert set(report.faults) == {"bad"} and report.outcomes["good"] == "run"
+    assert project.executed("bad").read_bytes() == before
+    assert outputs(project.executed("good")) == "new\n"
+    printed = "\n".join(project.lines)
+    assert "FAILED in cell 2; the earlier notebook is kept" in printed
+    assert "raise RuntimeError('the cell that fails')" in printed
+    assert provenance.read_state(project.root, "bad").how == "failed"
+    assert "last run" in provenance.page_note(
+        provenance.read_provenance(nbformat.read(project.executed("bad"), 4)),
+        provenance.read_state(project.root, "bad"),
+    )
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_run_leaves_the_earlier_notebook_and_no_half_of_one(project, sent):
+    project.add("page")
+    project.publish()
+    before = project.executed("page").read_bytes()
+    marker = project.root / "started"
+    slow = f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\ntime.sleep(30)\n"
+    project.add("page", f"# %%\nprint('half')\n# %%\n{slow}")
+    command = [sys.executable, "-m", "diffad.publish", "run", "--root", str(project.root)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert marker.exists(), process.communicate()
+    os.kill(process.pid, sent)
+    process.communicate(timeout=20)
+    assert process.returncode == (130 if sent == signal.SIGINT else -signal.SIGKILL)
+    assert project.executed("page").read_bytes() == before
+    assert [path.name for path in project.executed("page").parent.iterdir()] == ["page.ipynb"]
+    assert project.plan("page").action == "run"
+
+
+def test_a_write_that_breaks_off_leaves_the_earlier_file(tmp_path, monkeypatch):
+    path = tmp_path / "page.ipynb"
+    notebook.write_bytes_whole(path, b"whole")
+
+    def full(_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        notebook.write_bytes_whole(path, b"half")
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_page_without_its_data_shows_the_committed_run_with_a_mark(project):
+    project.add("page", edition="cpu")
+    project.publish()
+    entry = project.executed("page")
+    committed = nbformat.read(entry, 4)
+    committed.metadata.diffad.datasets = ["mnist"]
+    nbformat.write(committed, entry)
+    before = entry.read_bytes()
+    project.add("page", edition="cpu", datasets=["mnist"])
+    report = project.publish()
+    assert report.ok and report.outcomes["page"].startswith("recorded run shown, data not here: mnist")
+    assert entry.read_bytes() == before
+    marked = provenance.with_provenance(committed, provenance.read_state(project.root, "page"))
+    top, bottom = marked.cells[0].source, marked.cells[-1].source
+    assert top.startswith("# A page\n\n:::{admonition} A recorded run")
+    assert "`mnist` is not in the data home (`diffad data fetch mnist`" in top
+    run = provenance.read_provenance(committed).run
+    for said in (run.date, run.device, "cpu edition", "mnist", f"Python {run.python}"):
+        assert said in top and said in bottom
+    assert committed.cells[0].source == "# A page"
+
+
+def test_a_recorded_page_says_what_has_changed_since(project):
+    project.add("page", edition="cpu", code="# %%\nprint('one')\n")
+    project.publish()
+    project.add("page", edition="cpu", code="# %%\nprint('two')\n", datasets=["mnist"])
+    project.publish()
+    known = provenance.read_provenance(nbformat.read(project.executed("page"), 4))
+    note = provenance.page_note(known, provenance.read_state(project.root, "page"))
+    assert ":class: warning" in note and "Since then, source changed." in note
+
+
+def test_a_page_without_data_and_without_a_committed_run_is_a_fault_that_names_the_command(project):
+    project.add("page", datasets=["mnist"])
+    report = project.publish()
+    assert "diffad data fetch mnist" in report.faults["page"]
+
+
+@pytest.mark.parametrize(
+    ("header", "settings", "message"),
+    [
+        (
+            HEADER.replace(' tags=["parameters"]', ""),
+            {},
+            "exactly one code cell tagged `parameters`, found 0",
+        ),
+        (HEADER + '# %% tags=["parameters"]\nother = 1\n\n', {}, "found 2"),
+        (HEADER, {"parameters": {"sise": 4}}, "has no parameter sise"),
+    ],
+)
+def test_a_source_whose_parameters_could_be_lost_is_refused(project, header, settings, message):
+    project.add("page", header=header, **settings)
+    assert message in project.publish().faults["page"]
+    assert not project.executed("page").exists()
+
+
+def test_parameters_that_did_not_arrive_are_a_fault(project):
+    project.add("page", parameters={"size": 4})
+    project.publish()
+    page = load_catalog(project.root / runner.CATALOG).pages[0]
+    executed = nbformat.read(project.executed("page"), 4)
+    injected = next(cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", []))
+    injected.source = "size = 3"
+    with pytest.raises(notebook.NotebookFault, match="asked for"):
+        notebook.check_parameters_arrived(executed, page)
+    executed.cells.remove(injected)
+    with pytest.raises(notebook.NotebookFault, match="0 cells with injected parameters"):
+        notebook.check_parameters_arrived(executed, page)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("# %%\nimport warnings\nwarnings.warn('mind this')\n", "wrote to stderr"),
+        ("# %%\nimport sys\nprint(sys.prefix)\n", "path of this machine"),
+        ("# %%\nobject()\n", "memory address"),
+        ("# %%\nprint('x' * 1_100_000)\n", "at most 1,000,000 are allowed"),
+    ],
+)
+def test_outputs_that_a_reader_should_not_get_are_refused(project, code, message):
+    project.add("page", code)
+    assert message in project.publish().faults["page"]
+    assert not project.executed("page").exists()
+
+
+def test_progress_bars_times_and_random_identifiers_leave_no_trace(project):
+    code = "# %%\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(3)):\n    pass\nprint('done')\n"
+    project.add("page", code)
+    project.publish()
+    first = nbformat.read(project.executed("page"), 4)
+    assert [out.text for cell in first.cells for out in cell.get("outputs", [])] == ["done\n"]
+    assert set(first.metadata) == {"kernelspec", "language_info", "diffad"}
+    project.executed("page").unlink()
+    project.publish()
+    assert nbformat.read(project.executed("page"), 4).cells == first.cells
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pages: [{page: a, source: a.py, title: A, edition: smoke, colour: red}]", "pages.0.colour"),
+        ("pages: [{page: a, source: a.py, title: A, edition: huge}]", "pages.0.edition"),
+        ("pages: [{page: a, source: ../a.py, title: A, edition: cpu}]", "inside the project"),
+        ("pages: [{page: a, source: /a.py, title: A, edition: cpu}]", "pages.0.source"),
+        ("pages: [{page: a, source: a.py, title: A, edition: cpu, timeout: 0}]", "pages.0.timeout"),
+        (
+            "pages: [&a {page: a, source: a.py, title: A, edition: cpu}, *a]",
+            "once",
+        ),
+        ("pages: [", "not valid YAML"),
+    ],
+)
+def test_a_faulty_catalogue_is_refused_with_the_field(tmp_path, text, message):
+    path = tmp_path / "catalog.yaml"
+    path.write_text(text)
+    with pytest.raises(DiffadError, match=message.replace("[", r"\[")):
+        load_catalog(path)
+
+
+def test_the_command_line_answers_bad_input_with_one_sentence_and_code_2(project):
+    project.add("page")
+    command = [sys.executable, "-m", "diffad.publish", "run", "nosuchpage", "--root", str(project.root)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "Error: unknown page nosuchpage; the catalogue has page\n"
+
+
+def test_which_pages_can_be_run_again_here(project):
+    project.add("short")
+    project.add("never")
+    project.add("bigdata", edition="cpu")
+    project.publish("short", "bigdata")
+    project.add("bigdata", edition="cpu", datasets=["mnist"])
+    paths, left_out = runner.reproducible_pages(project.root, seconds=100)
+    assert [path.name for path in paths] == ["short.ipynb"]
+    assert left_out == ["never: not executed yet", "bigdata: its data are not here: mnist"]
+    assert runner.reproducible_pages(project.root, seconds=0)[1][0].startswith("short: takes")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("AUROC 0.915", "AUROC 0.915", True),
+        ("AUROC 0.915", "AUROC 0.916", True),
+        ("AUROC 0.915", "AUROC 0.918", False),
+        ("AUROC 91.5 %", "AUROC 92.5 %", False),
+        ("loss 1.2345678e-05", "loss 1.2345671e-05", True),
+        ("loss 1.2e-05", "loss 3.2e-05", False),
+        ("1000 digits", "1001 digits", False),
+        ("t=50", "t=51", False),
+        ("x_10 mean", "x_11 mean", False),
+        ("took 1.5 s, 300 images/s", "took 9 s, 12 images/s", True),
+        ("−0.5", "0.5", False),
+        ("the best is U-Net", "the best is DiT", False),
+        ("a   1.0\nbb -2.0", "a 1.0\nbb  -2.0", True),
+        ("1.0 2.0", "1.0", False),
+    ],
+)
+def test_outputs_say_the_same_when_only_timings_and_last_digits_differ(one, other, same):
+    assert says_the_same(one, other) is same
+    assert says_the_same(other, one) is same
+
+
+def test_nbval_fails_on_a_changed_number_and_passes_on_a_changed_time(project):
+    code = "# %%\nprint(f'mean {size / 7:.4f} after 0.2 s')\n# %%\n[print('silent')];\n"
+    project.add("page", code)
+    project.publish()
+    path = project.executed("page")
+    text = path.read_text()
+    assert "mean 0.4286 after 0.2 s" in text
+    variants = {
+        "same": text,
+        "slower": text.replace("after 0.2 s", "after 9.1 s"),
+        "wrong": text.replace("mean 0.4286", "mean 0.4386"),
+    }
+    codes = {}
+    for name, content in variants.items():
+        path.write_text(content)
+        command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", str(path)]
+        command += ["-p", "diffad.publish.tolerance", "-p", "no:cacheprovider"]
+        codes[name] = subprocess.run(command, cwd=project.root, capture_output=True).returncode
+    assert codes == {"same": 0, "slower": 0, "wrong": 1}
