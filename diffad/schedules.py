@@ -74,7 +74,7 @@ class NoiseSchedule:
     @cached_property
     def one_minus_alpha_bar(self) -> Tensor:
         """Variance of the noise at t, without cancellation near t = 0; float64 (T + 1,)."""
-        return -torch.expm1(self.log_alpha_bar)
+        return torch.expm1(self.log_alpha_bar).abs()  # a minus sign would make -0 of t = 0, and -inf of its SNR
 
     @cached_property
     def beta(self) -> Tensor:
