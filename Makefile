@@ -46,7 +46,7 @@ notebooks: $(STAMP)
 # After a warning Sphinx forgets the pages it has read, or the same command would pass the second time.
 html: $(STAMP)
 	@failed=0; $(BIN)/python -m diffad.publish run || failed=1; \
-	$(BIN)/jupyter-book build . -n -W --keep-going || { failed=1; rm -rf _build/.doctrees; }; \
+	$(BIN)/jupyter-book build . -q -n -W --keep-going || { failed=1; rm -rf _build/.doctrees; }; \
 	exit $$failed
 
 test: unit-tests notebook-tests  ## Run the unit tests, then run the notebooks again and compare their outputs

@@ -226,7 +226,7 @@ def test_mathematics_is_rendered_by_the_bundled_mathjax(rendered):
 
 def test_a_computed_page_shows_when_and_on_what_it_was_run(rendered):
     page = (rendered / "book" / "chapters" / "chapter.html").read_text()
-    assert page.count("Computed on 2020-02-29 on a abacus in 2 min") == 2  # under the title and at the end
+    assert page.count("Computed on 2020-02-29 on abacus in 2 min") == 2  # under the title and at the end
     assert "A recorded run" in page and "cpu edition" in page and "data: mnist" in page
     status = (rendered / "book" / "status.html").read_text()
     assert "abacus" in status and "chapters/chapter.html" in status
@@ -245,6 +245,13 @@ def test_a_page_is_read_again_when_its_state_changes(small_book, rendered):
     assert render(small_book).returncode == 0
     page = (rendered / "book" / "chapters" / "chapter.html").read_text()
     assert "is not in the data home" in re.sub(r"<[^>]+>", "", page)
+
+
+def test_a_changed_style_sheet_reaches_the_pages(small_book, rendered):
+    style = small_book / "book" / "_static" / "diffad.css"
+    style.write_text(style.read_text() + "/* new */")
+    assert render(small_book).returncode == 0
+    assert (rendered / "_static" / "diffad.css").read_text().endswith("/* new */")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import os
 import platform
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from diffad.provenance import device_name
 from diffad.publish.catalog import Edition
 from diffad.publish.inputs import Inputs
 
@@ -69,20 +69,18 @@ def this_run(seconds: float) -> Run:
     return Run(
         date=datetime.date.today().isoformat(),
         seconds=round(seconds, 1),
-        device=device_name(),
+        device=_device(),
         python=platform.python_version(),
         versions=installed,
     )
 
 
-def device_name() -> str:
-    """The GPU's name where torch finds one, else the processor's, with its number of cores."""
+def _device() -> str:
+    """The GPU that torch would use, else the processor."""
     # Imported here because torch takes seconds to load, and a build in which nothing changed never asks.
     import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    return f"{os.cpu_count()}-core {platform.machine()} CPU"
+    return device_name("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
 def read_provenance(notebook: NotebookNode) -> Provenance | None:
@@ -98,7 +96,7 @@ def describe_run(provenance: Provenance) -> str:
     run, data = provenance.run, ", ".join(provenance.datasets) or "no data set"
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return (
-        f"Computed on {run.date} on a {run.device} in {duration(run.seconds)} "
+        f"Computed on {run.date} on {run.device} in {duration(run.seconds)} "
         f"({EDITIONS[provenance.edition]}; data: {data}; Python {run.python}, {versions})."
     )
 

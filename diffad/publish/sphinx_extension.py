@@ -11,6 +11,7 @@ import nbformat
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from diffad.publish.inputs import digest_files
 from diffad.publish.provenance import read_state, state_path, status_row, with_provenance
 from diffad.publish.runner import CATALOG, executed_path, load_catalog, read_executed
 
@@ -53,8 +54,18 @@ def draw_mathematics(app: Sphinx, config: Config) -> None:
     config.mathjax_path = "mathjax/tex-svg.js"
 
 
+def notice_new_looks(app: Sphinx, config: Config) -> None:
+    """Event `config-inited`: a change of a style sheet or a logo counts as a change of every page's look."""
+    # Without this Sphinx finds no page out of date and copies no static file.
+    folders = [Path(app.srcdir) / name for name in config.html_static_path]
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    config.diffad_static_files = digest_files(files, Path(app.srcdir))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
+    app.add_config_value("diffad_static_files", "", "html", types=[str])
     app.connect("config-inited", draw_mathematics)
+    app.connect("config-inited", notice_new_looks)
     app.connect("source-read", mark_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
