@@ -197,6 +197,20 @@ def group_resampling(labels, groups, units=None) -> Resampling:
     return Resampling(unit_of_row, np.repeat([0, 1], [num_normal, len(present)]))
 
 
+def shared_units(labels, groups, indices) -> np.ndarray | None:
+    """`indices` where every group of anomalies holds the same original images, each once; None otherwise.
+
+    indices: (n,), each row's position in the data set, as a revealed split gives it. Corruptions of the same
+    digits share them; classes or defect types do not, and their images are independent.
+    """
+    names = anomalous_groups(labels, groups)
+    labels, groups, indices = np.asarray(labels), np.asarray(groups).astype(str), np.asarray(indices)
+    first, *others = [np.sort(indices[(labels == 1) & (groups == name)]) for name in names]
+    if len(np.unique(first)) < len(first) or not all(np.array_equal(first, other) for other in others):
+        return None
+    return indices
+
+
 @dataclass(frozen=True)
 class GroupResults:
     """Every metric of every method on every group, with the bootstrap replicates that all of them share."""

@@ -326,6 +326,14 @@ def test_units_may_stand_in_any_order():
     assert (mixed.low, mixed.high) == pytest.approx((straight.low, straight.high), abs=0.005)
 
 
+def test_shared_units_are_found_where_groups_come_from_the_same_images():
+    labels, groups, scores, units = corrupted_digits(np.random.default_rng(19), 10, 3)
+    assert np.array_equal(evaluation.shared_units(labels, groups, units), units)
+    assert evaluation.shared_units(labels, groups, np.arange(len(labels))) is None
+    repeated = np.where(labels == 1, 0, units)
+    assert evaluation.shared_units(labels, groups, repeated) is None
+
+
 BAD_GROUPS = {
     "mixed group": ([0, 1, 1], ["a", "a", "b"], None, "holds both"),
     "wrong length": ([0, 1], ["clean", "a", "b"], None, "differ in shape"),
