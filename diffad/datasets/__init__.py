@@ -1,11 +1,35 @@
-"""Data sets: where they lie, how they are read, corrupted and split.
+"""Data sets: where they lie, how they are fetched, read, corrupted and split.
 
-The rest of `diffad` calls `load` for labelled images and a function of `protocols` for a split without leaks.
+The rest of `diffad` calls `load` or `load_vectors` for labelled items and a function of `protocols` or
+`vector_protocols` for a split without leaks.
 """
 
+from diffad.datasets.catalog import CATALOG, Entry, find_entry
 from diffad.datasets.home import data_home
-from diffad.datasets.imageset import ImageSet
-from diffad.datasets.loading import is_available, load
+from diffad.datasets.imageset import ImageSet, VectorSet
+from diffad.datasets.loading import (
+    available_items,
+    available_parts,
+    content_fingerprint,
+    is_available,
+    load,
+    load_vectors,
+)
 from diffad.datasets.split import Split, TestLabels
 
-__all__ = ["ImageSet", "Split", "TestLabels", "data_home", "is_available", "load"]
+__all__ = [
+    "CATALOG",
+    "Entry",
+    "ImageSet",
+    "Split",
+    "TestLabels",
+    "VectorSet",
+    "available_items",
+    "available_parts",
+    "content_fingerprint",
+    "data_home",
+    "find_entry",
+    "is_available",
+    "load",
+    "load_vectors",
+]

@@ -1,8 +1,10 @@
-"""The 15 corruptions of MNIST-C (Mu & Gilmer 2019, "MNIST-C: A Robustness Benchmark for Computer Vision", Table 1).
+"""The 15 corruptions of MNIST-C (Mu & Gilmer 2019, "MNIST-C: A Robustness Benchmark for Computer Vision",
+Table 1).
 
-Each takes one grey image, float64 (height, width) in [0, 1], and a `numpy.random.Generator`, and returns a new image
-of the same shape and range; ink is 1, paper 0. Parameters are those of the official release at its default severity.
-Lengths are in pixels of the official 28 x 28 grid and are not rescaled; positions follow the image's own size.
+Each takes one grey image, float64 (height, width) in [0, 1], and a `numpy.random.Generator`, and returns a
+new image of the same shape and range; ink is 1, paper 0. Parameters are those of the official release at its
+default severity. Lengths are in pixels of the official 28 x 28 grid and are not rescaled; positions follow
+the image's own size.
 """
 
 import zlib
@@ -17,7 +19,8 @@ from diffad.datasets import plasma
 
 Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
-# The side of the images that the parameters were chosen for; smaller images are enlarged to at least this first.
+# The side of the images that the parameters were chosen for; smaller images are enlarged to at least this
+# first.
 OFFICIAL_SIDE = 28
 
 
@@ -32,7 +35,7 @@ def impulse_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def glass_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Frosted glass: blur (sigma 0.7), swap half of the pixels with an upper or left neighbour, twice, blur again."""
+    """Frosted glass: blur (sigma 0.7), twice swap half of the pixels with a neighbour, blur again."""
     blurred = ndimage.gaussian_filter(image, 0.7, mode="nearest")
     pixels = np.floor(blurred * 255.0).tolist()  # a list: scalar swaps in an array are five times slower
     height, width = image.shape
@@ -52,10 +55,11 @@ def glass_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Smear along one direction: half a Gaussian (radius 10, sigma 3) at an angle within 45 degrees of the rows.
+    """Smear along one direction: half a Gaussian (radius 10, sigma 3) at an angle within 45 degrees of the
+    rows.
 
-    As ImageMagick defines it: weights exp(-i^2 / (2 sigma^2)), i = 0 .. 20, each at the pixel nearest to i steps along
-    the direction; beyond the border the edge pixel repeats.
+    As ImageMagick defines it: weights exp(-i^2 / (2 sigma^2)), i = 0 .. 20, each at the pixel nearest to i
+    steps along the direction; beyond the border the edge pixel repeats.
     """
     angle = np.deg2rad(rng.uniform(-45.0, 45.0))
     steps = np.arange(2 * 10 + 1)
@@ -107,7 +111,7 @@ def stripe(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def fog(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Veil the image with a plasma fractal of strength 3.0 (roughness decay 1.4), keeping its brightest value."""
+    """Veil the image with a plasma fractal of strength 3.0 (roughness decay 1.4), keeping its maximum."""
     brightest = image.max()
     veil = 3.0 * plasma.plasma_fractal(256, 1.4, rng)[: image.shape[0], : image.shape[1]]
     return (image + veil) * brightest / (brightest + 3.0)
@@ -131,7 +135,7 @@ def dotted_line(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def zigzag(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a zigzag (amplitude 2, a turn every 4 pixels) from column 2 to column 25 of 28 at a slight random slope."""
+    """Draw a zigzag (amplitude 2, a turn every 4 pixels) from column 2 to 25 of 28, slightly sloping."""
     first, last = 2.0, image.shape[1] - 3.0
     start = rng.integers(0, image.shape[0] - 1)
     slope_angle = np.arctan(rng.integers(-5, 5) / (last - first))
@@ -143,7 +147,9 @@ def zigzag(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rows = start + np.sin(slope_angle) * along + np.cos(slope_angle) * across
     drawn = image
     for i in range(len(along) - 1):
-        drawn = np.minimum(drawn + _stroke(image.shape, columns[i], rows[i], columns[i + 1], rows[i + 1]), 1.0)
+        drawn = np.minimum(
+            drawn + _stroke(image.shape, columns[i], rows[i], columns[i + 1], rows[i + 1]), 1.0
+        )
     return drawn
 
 
@@ -158,7 +164,9 @@ def _warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return ndimage.affine_transform(image, matrix, centre - matrix @ centre, order=1, mode="grid-constant")
 
 
-def _stroke(shape: tuple[int, int], column_0: float, row_0: float, column_1: float, row_1: float) -> np.ndarray:
+def _stroke(
+    shape: tuple[int, int], column_0: float, row_0: float, column_1: float, row_1: float
+) -> np.ndarray:
     """Return the ink of a pen stroke: 1 on the line, fading to 0 at 1.45 rows from it, in [0, 1]."""
     columns = np.arange(int(np.floor(column_0)), min(int(np.ceil(column_1)), shape[1]))
     line = row_0 + (columns - column_0) * (row_1 - row_0) / (column_1 - column_0)
@@ -193,9 +201,10 @@ CORRUPTIONS: dict[str, Corruption] = {
 def corrupt(images: np.ndarray, name: str, seed: int = 0, indices: Sequence[int] | None = None) -> np.ndarray:
     """Corrupt each image with the MNIST-C corruption `name`.
 
-    The random numbers of an image come from (seed, name, its index) alone, so an image's corruption does not depend on
-    which others are asked for, nor on their order. Images with a side under 28 pixels are enlarged by repeating
-    pixels to at least 28, corrupted there, and averaged back, so that the parameters keep their meaning.
+    The random numbers of an image come from (seed, name, its index) alone, so an image's corruption does not
+    depend on which others are asked for, nor on their order. Images with a side under 28 pixels are enlarged
+    by repeating pixels to at least 28, corrupted there, and averaged back, so that the parameters keep their
+    meaning.
 
     Args:
         images: uint8 (n, height, width, 1).
@@ -211,7 +220,12 @@ def corrupt(images: np.ndarray, name: str, seed: int = 0, indices: Sequence[int]
     """
     if name not in CORRUPTIONS and name != "identity":
         raise ValueError(f"corruption must be one of identity, {', '.join(CORRUPTIONS)}; got {name!r}")
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 1:
+    if (
+        not isinstance(images, np.ndarray)
+        or images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[3] != 1
+    ):
         raise ValueError(
             "images must be uint8 of shape (n, height, width, 1), got "
             f"{getattr(images, 'dtype', type(images).__name__)} of shape {np.shape(images)}"
@@ -220,7 +234,9 @@ def corrupt(images: np.ndarray, name: str, seed: int = 0, indices: Sequence[int]
         raise ValueError(f"seed must be 0 or more, got {seed}")
     indices = np.arange(len(images)) if indices is None else np.asarray(indices)
     if indices.shape != (len(images),):
-        raise ValueError(f"indices must name each of the {len(images)} images once, got shape {indices.shape}")
+        raise ValueError(
+            f"indices must name each of the {len(images)} images once, got shape {indices.shape}"
+        )
     if name == "identity":
         return images.copy()
     corrupted = np.empty_like(images)

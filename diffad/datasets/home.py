@@ -1,6 +1,7 @@
 """The data home: the one folder that every reader looks in.
 
-A release that was downloaded and one that was put there by hand lie in the same place and are read by the same code.
+A release that was downloaded and one that was put there by hand lie in the same place and are read by the
+same code.
 """
 
 import os

@@ -6,8 +6,8 @@ import numpy as np
 def plasma_fractal(side: int, decay: float, rng: np.random.Generator) -> np.ndarray:
     """Return a height map of cloudy noise, wrapped around at the borders.
 
-    Starting from one corner, the centres of the squares and then the corners between them are set to the mean of
-    their four neighbours plus a uniform random displacement; the grid is halved until each cell is set
+    Starting from one corner, the centres of the squares and then the corners between them are set to the mean
+    of their four neighbours plus a uniform random displacement; the grid is halved until each cell is set
     (Fournier, Fussell & Carpenter 1982, "Computer rendering of stochastic models").
 
     Args:

@@ -1,6 +1,7 @@
-"""Protocols: which items are normal, which anomalous, and who sees them when.
+"""Protocols on images: which are normal, which anomalous, and who sees them when.
 
 Each function is pure in (data set, its arguments, seed) and returns a `Split`, whose test labels are sealed.
+Protocols on ADBench's vectors are in `vector_protocols`.
 """
 
 from collections.abc import Sequence
@@ -8,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from diffad.datasets.catalog import find_entry
 from diffad.datasets.corruptions import CORRUPTIONS, corrupt
+from diffad.datasets.drawing import check_rate, generator, replace_some
 from diffad.datasets.imageset import ImageSet
-from diffad.datasets.loading import load
-from diffad.datasets.split import Split, TestLabels
+from diffad.datasets.loading import FOLDER, load
+from diffad.datasets.split import Split, TestLabels, divide
 
-# Digits of the official MNIST-C evaluation are all 10,000; experiments on two cores state a random 1,000.
+# All 10,000 test digits are the official evaluation; experiments on two cores state a random 1,000.
 DEFAULT_PER_GROUP = 1000
 
 
@@ -27,33 +30,64 @@ def one_versus_rest(
 ) -> Split:
     """Take one class, or a group of classes, as normal and every other class as anomalous.
 
-    The normal images of the official training part are divided into training and validation; the whole official test
-    part is tested. Groups are class names.
+    Where the official parts share their classes, the normal images of the training part are divided into
+    training and validation, and the whole test part is tested. Mini-ImageNet's parts share none: there, half
+    of the test part's normal images train and validate, the other half and all other classes are tested.
+    Groups are class names.
 
     Args:
         name: a data set with class labels.
         normal: the class id or ids that are normal; at least one class must remain anomalous.
         seed: non-negative integer.
-        validation_fraction: share of the normal training images that is held out, in (0, 1).
+        validation_fraction: share of the normal images seen in training that is held out, in (0, 1).
         home: the data home; `data_home` if not given.
     """
-    _check_fraction("validation_fraction", validation_fraction)
-    train, test = load(name, "train", home), load(name, "test", home)
-    classes = _check_classes(normal, train)
-    rng = _generator(seed)
-    training, validation = _hold_out(np.flatnonzero(np.isin(train.labels, classes)), validation_fraction, rng)
-    labels = (~np.isin(test.labels, classes)).astype(np.int64)
-    groups = np.array(test.class_names)[test.labels]
+    rng = generator(seed)
+    pool, seen, test, tested = _class_sources(name, normal, rng, home)
+    classes = _check_classes(normal, pool)
     return Split(
         "one_versus_rest",
         name,
         seed,
         {"normal": classes, "validation_fraction": validation_fraction},
-        train.images,
-        training,
-        validation,
-        test.images,
-        TestLabels(labels, groups, np.arange(len(test), dtype=np.int64)),
+        divide(pool.images, seen, validation_fraction, test.images[tested], rng),
+        _class_answers(test, tested, classes),
+    )
+
+
+def contaminated_one_versus_rest(
+    name: str,
+    normal: int | Sequence[int],
+    rate: float,
+    *,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    home: Path | None = None,
+) -> Split:
+    """Like `one_versus_rest`, but a share of the training and validation images is anomalous and nobody knows
+    which.
+
+    Normal images are replaced by anomalous ones of the same part, drawn evenly over all of them, so the
+    number of images stays what it was. None of the images that replace them is tested.
+
+    Args:
+        rate: share of anomalous images among those seen in training, in [0, 0.5].
+        name, normal, seed, validation_fraction, home: as for `one_versus_rest`.
+    """
+    check_rate("rate", rate)
+    rng = generator(seed)
+    pool, seen, test, tested = _class_sources(name, normal, rng, home)
+    classes = _check_classes(normal, pool)
+    seen, intruders = replace_some(seen, np.flatnonzero(~np.isin(pool.labels, classes)), rate, rng)
+    if test is pool:
+        tested = np.setdiff1d(tested, intruders)
+    return Split(
+        "contaminated_one_versus_rest",
+        name,
+        seed,
+        {"normal": classes, "rate": rate, "validation_fraction": validation_fraction},
+        divide(pool.images, seen, validation_fraction, test.images[tested], rng),
+        _class_answers(test, tested, classes),
     )
 
 
@@ -68,55 +102,109 @@ def clean_versus_corrupted(
 ) -> Split:
     """Train on clean digits; tell clean test digits from corrupted ones (the paper's use of MNIST-C).
 
-    The test set is `per_group` clean test digits and, for each corruption, the corrupted versions of as many OTHER
-    test digits, the same ones for each corruption. Groups are ``"clean"`` or the corruption's name.
+    The test set is `per_group` clean test digits and, for each corruption, the corrupted versions of as many
+    OTHER test digits, the same ones for each corruption. Groups are ``"clean"`` or the corruption's name.
 
     Args:
-        name: ``"digits"``, ``"mnist"`` or another set of grey images.
-        per_group: test digits a group; at most half of the test part. Default: 1,000, or that half if it is smaller.
+        name: ``"digits"``, ``"mnist"`` or another set of grey images, which are corrupted here; ``"mnist-c"``
+            for MNIST with the corrupted digits of the official release.
+        per_group: test digits a group; at most half of the test part. Default: 1,000, or that half if
+            smaller.
         corruptions: names of `CORRUPTIONS`; all 15 if not given.
         seed: non-negative integer; it draws the digits and seeds the corruptions.
         validation_fraction: share of the clean training digits that is held out, in (0, 1).
         home: the data home; `data_home` if not given.
     """
-    _check_fraction("validation_fraction", validation_fraction)
     names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"corruptions must be one or more different names, got {names}")
-    train, test = load(name, "train", home), load(name, "test", home)
+    if not names or len(set(names)) != len(names) or not set(names) <= set(CORRUPTIONS):
+        raise ValueError(f"corruptions must be different names out of {', '.join(CORRUPTIONS)}; got {names}")
+    rng = generator(seed)
+    clean_name = "mnist" if name == "mnist-c" else name
+    train, test = load(clean_name, "train", home), load(clean_name, "test", home)
     largest = len(test) // 2
     per_group = min(DEFAULT_PER_GROUP, largest) if per_group is None else per_group
     if not 1 <= per_group <= largest:
-        raise ValueError(f"per_group must lie in 1..{largest} (half of the test images of {name}), got {per_group}")
-    rng = _generator(seed)
-    training, validation = _hold_out(np.arange(len(train)), validation_fraction, rng)
+        raise ValueError(
+            f"per_group must lie in 1..{largest} (half of the test images of {name}), got {per_group}"
+        )
     drawn = rng.permutation(len(test))[: 2 * per_group]
     clean, others = np.sort(drawn[:per_group]), np.sort(drawn[per_group:])
-    sources = test.images[others]
-    images = np.concatenate([test.images[clean]] + [corrupt(sources, c, seed, others) for c in names])
+    if name == "mnist-c":
+        corrupted = [load(f"mnist-c/{c}", "test", home).images[others] for c in names]
+    else:
+        corrupted = [corrupt(test.images[others], c, seed, others) for c in names]
+    tested = np.concatenate([test.images[clean], *corrupted])
     groups = np.repeat(["clean", *names], per_group)
     return Split(
         "clean_versus_corrupted",
         name,
         seed,
         {"per_group": per_group, "corruptions": names, "validation_fraction": validation_fraction},
-        train.images,
-        training,
-        validation,
-        images,
-        TestLabels((groups != "clean").astype(np.int64), groups, np.concatenate([clean] + [others] * len(names))),
+        divide(train.images, np.arange(len(train)), validation_fraction, tested, rng),
+        TestLabels(
+            (groups != "clean").astype(np.int64), groups, np.concatenate([clean] + [others] * len(names))
+        ),
     )
 
 
-def _generator(seed: int) -> np.random.Generator:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer of 0 or more, got {seed!r}")
-    return np.random.default_rng(seed)
+def official_split(
+    name: str,
+    *,
+    side: int | None = None,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    home: Path | None = None,
+) -> Split:
+    """Use MVTec-AD's own split of a category, or that of a folder of your own laid out like one.
+
+    The good training images are divided into training and validation; the official test part is tested, with
+    its masks where it has them. Groups are ``"good"`` or the defect type.
+
+    Args:
+        name: for instance ``"mvtec-ad/screw"``, or ``"folder:PATH"``.
+        side: pixels a side to which images and masks are resized; 256 if not given.
+        seed: non-negative integer; it draws the validation images.
+        validation_fraction: share of the good training images that is held out, in (0, 1).
+        home: the data home; `data_home` if not given.
+    """
+    if not name.startswith((FOLDER, "mvtec-ad/")):
+        raise ValueError(f"name must be mvtec-ad/CATEGORY or folder:PATH, got {name!r}")
+    rng = generator(seed)
+    train, test = load(name, "train", home, side), load(name, "test", home, side)
+    return Split(
+        "official_split",
+        name,
+        seed,
+        {"side": test.images.shape[1], "validation_fraction": validation_fraction},
+        divide(train.images, np.arange(len(train)), validation_fraction, test.images, rng),
+        TestLabels(
+            (test.labels != 0).astype(np.int64),
+            np.array(test.class_names)[test.labels],
+            np.arange(len(test), dtype=np.int64),
+            test.masks,
+        ),
+    )
 
 
-def _check_fraction(argument: str, fraction: float) -> None:
-    if not 0.0 < fraction < 1.0:
-        raise ValueError(f"{argument} must lie between 0 and 1, both excluded, got {fraction}")
+def _class_sources(
+    name: str, normal: int | Sequence[int], rng: np.random.Generator, home: Path | None
+) -> tuple[ImageSet, np.ndarray, ImageSet, np.ndarray]:
+    """Return the set trained from and the normal images seen there, the set tested on and those tested."""
+    entry, _ = find_entry(name)
+    if entry.name == "mini-imagenet":
+        images = load(name, "test", home)
+        shuffled = rng.permutation(np.flatnonzero(np.isin(images.labels, _check_classes(normal, images))))
+        seen = np.sort(shuffled[: len(shuffled) // 2])
+        return images, seen, images, np.setdiff1d(np.arange(len(images)), seen)
+    train, test = load(name, "train", home), load(name, "test", home)
+    seen = np.flatnonzero(np.isin(train.labels, _check_classes(normal, train)))
+    return train, seen, test, np.arange(len(test))
+
+
+def _class_answers(test: ImageSet, tested: np.ndarray, classes: list[int]) -> TestLabels:
+    labels = test.labels[tested]
+    groups = np.array(test.class_names)[labels]
+    return TestLabels((~np.isin(labels, classes)).astype(np.int64), groups, tested)
 
 
 def _check_classes(normal: int | Sequence[int], images: ImageSet) -> list[int]:
@@ -128,14 +216,3 @@ def _check_classes(normal: int | Sequence[int], images: ImageSet) -> list[int]:
     if len(classes) == known:
         raise ValueError(f"normal must leave at least one class of {images.name} anomalous, got all {known}")
     return classes
-
-
-def _hold_out(
-    indices: np.ndarray, fraction: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Divide `indices` at random into a large and a held-out part of at least one item; both sorted."""
-    held_out = max(1, round(len(indices) * fraction))
-    if held_out >= len(indices):
-        raise ValueError(f"{len(indices)} normal items are too few to hold out a share of {fraction}")
-    shuffled = rng.permutation(indices)
-    return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])

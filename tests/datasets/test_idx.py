@@ -36,8 +36,12 @@ def test_a_missing_set_names_the_command_that_fetches_it(home) -> None:
         ("train-images-idx3-ubyte", lambda b: b"", "is not an IDX file"),
         ("train-images-idx3-ubyte", lambda b: b"\x89PNG" + b[4:], "is not an IDX file of 3-dimensional"),
         ("train-images-idx3-ubyte", lambda b: b[:4] + b"\xff" * 8 + b[12:], "announces"),
-        ("train-labels-idx1-ubyte", lambda b: idx_bytes(np.zeros(79, np.uint8)), "79 labels for the 80 images"),
-        ("train-labels-idx1-ubyte", lambda b: b[:-1] + b"\x0b", r"class ids must lie in 0\.\.9, got 0\.\.11"),
+        (
+            "train-labels-idx1-ubyte",
+            lambda b: idx_bytes(np.zeros(79, np.uint8)),
+            "79 labels for the 80 images",
+        ),
+        ("train-labels-idx1-ubyte", lambda b: b[:-1] + b"\x0b", r"class id 11, allowed are 0\.\.9"),
     ],
 )
 def test_damaged_files_are_named(mnist_home, stem: str, damage, message: str) -> None:
@@ -45,7 +49,7 @@ def test_damaged_files_are_named(mnist_home, stem: str, damage, message: str) ->
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataCorrupted, match=message) as caught:
         load("mnist", "train", mnist_home)
-    assert stem in str(caught.value) or "mnist" in str(caught.value)
+    assert stem in str(caught.value)
 
 
 def test_a_truncated_gzip_file_is_named(mnist_home) -> None:

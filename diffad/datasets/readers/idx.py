@@ -55,7 +55,7 @@ def read_idx(folder: Path, stem: str, num_dims: int) -> np.ndarray:
 
 
 def _read_bytes(path: Path, count: int, offset: int) -> bytearray:
-    """Read up to `count` bytes, a block at a time: a damaged header may announce more than there is memory for."""
+    """Read up to `count` bytes, by blocks: a damaged header may announce more than there is memory for."""
     opener = gzip.open if path.suffix == ".gz" else open
     data = bytearray()
     try:
