@@ -16,6 +16,8 @@ DURATION_UNITS = "ns|µs|us|ms|s|sec|secs|second|seconds|min|minute|minutes|h"
 DURATION = re.compile(
     rf"\d+(?:\.\d+)?\s?(?:{DURATION_UNITS})\b|\d+(?:\.\d+)?\s?(?:it|images?|samples?|steps?)/s(?:econd)?\b"
 )
+STYLED_TABLE = re.compile(r"\bT_[0-9a-f]{5}(?=[_\"' ]|$)")  # pandas names a styled table at random
+MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}(?=>)")
 TAG = re.compile(r"^tolerance-(\d*\.?\d+(?:e-?\d+)?)$")
 
 
@@ -54,9 +56,8 @@ def cell_tolerance(tags: list[str]) -> float:
 
 def _split(text: str) -> tuple[list[str], list[str]]:
     """The words of a text with a mark for each number, and its numbers; durations do not count."""
-    without_durations = DURATION.sub("<duration>", text)
-    numbers = NUMBER.findall(without_durations)
-    return NUMBER.sub(" # ", re.sub(r"-{2,}", "--", without_durations)).split(), numbers
+    plain = DURATION.sub("<duration>", MEMORY_ADDRESS.sub("", STYLED_TABLE.sub("T_table", text)))
+    return NUMBER.sub(" # ", re.sub(r"-{2,}", "--", plain)).split(), NUMBER.findall(plain)
 
 
 def _close(one: str, other: str, tolerance: float) -> bool:

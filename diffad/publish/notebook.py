@@ -20,11 +20,11 @@ from traitlets.config import Config
 
 from diffad.errors import DiffadError
 from diffad.publish.catalog import Page
+from diffad.publish.comparison import MEMORY_ADDRESS, STYLED_TABLE
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LARGEST_OUTPUT = 1_000_000  # bytes of one output, so that a page stays light to load and to review
 PROGRESS_LINE = re.compile(r"\d+%\|.*\||\d+(\.\d+)?\s?(it|s|[a-z]+)/(s|it)\b|^\s*\d+it \[")
-MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}>")
 
 
 class NotebookFault(DiffadError):
@@ -132,6 +132,9 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         cell.id = content if seen[content] == 1 else f"{content}-{seen[content]}"
         if cell.cell_type == "code":
             cell.outputs = [output for output in map(without_progress, cell.outputs) if output is not None]
+            for data in (output.data for output in cell.outputs if "text/html" in output.get("data", {})):
+                data["text/html"] = STYLED_TABLE.sub(f"T_{content[:5]}", data["text/html"])
+                data["text/plain"] = MEMORY_ADDRESS.sub("", data.get("text/plain", ""))
     return notebook
 
 

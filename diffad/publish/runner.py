@@ -52,8 +52,11 @@ def executed_path(root: Path, catalog: Catalog, page: Page) -> Path:
 
 
 def read_executed(path: Path) -> NotebookNode | None:
-    """The executed notebook at `path`, or None if there is none."""
-    return nbformat.read(path, as_version=4) if path.is_file() else None
+    """The executed notebook at `path`, or None if there is none that can be read (after a merge, say)."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (FileNotFoundError, nbformat.reader.NotJSONError):
+        return None
 
 
 def plan_page(page: Page, root: Path, catalog: Catalog, force: bool = False) -> Plan:
@@ -123,8 +126,8 @@ def publish(
             if plan.action == "run":
                 report_line(f"{label} running ({plan.reason}) ...")
             outcome = carry_out(plan, root, catalog)
-        except (DiffadError, PapermillExecutionError) as error:
-            report.faults[page.page] = str(error)
+        except Exception as error:  # one page's fault, of whatever kind, must not stop the others
+            report.faults[page.page] = str(error) or type(error).__name__
             outcome = _note_failure(page, root, catalog, error)
         report.outcomes[page.page] = outcome
         report_line(f"{label} {outcome} ({provenance.duration(time.perf_counter() - begun)})")
