@@ -78,22 +78,27 @@ class ColumnBlocks:
 
     def fit(self, vectors: np.ndarray) -> "ColumnBlocks":
         """Fit one detector a block on vectors (n, features)."""
-        blocks = range(0, vectors.shape[1], COLUMNS_AT_ONCE)
+        self.detectors_ = []
         with _constant_columns_allowed():
-            self.detectors_ = [self.build().fit(vectors[:, at : at + COLUMNS_AT_ONCE]) for at in blocks]
+            for start in range(0, vectors.shape[1], COLUMNS_AT_ONCE):
+                self.detectors_.append(self.build().fit(vectors[:, start : start + COLUMNS_AT_ONCE]))
+                _drop_plot_data(self.detectors_[-1])
         return self
 
     def decision_function(self, vectors: np.ndarray) -> np.ndarray:
-        """vectors (n, features) -> (n,) summed tail surprises in nats, of each row among training rows and
-        batch.
-        """
+        """vectors (n, features) -> (n,) summed tail surprises in nats, of rows among training rows and batch."""
         scores = np.zeros(len(vectors))
-        for block, detector in enumerate(self.detectors_):
-            start = block * COLUMNS_AT_ONCE
-            with _constant_columns_allowed():
+        with _constant_columns_allowed():
+            for block, detector in enumerate(self.detectors_):
+                start = block * COLUMNS_AT_ONCE
                 scores += detector.decision_function(vectors[:, start : start + COLUMNS_AT_ONCE])
-            del detector.U_l, detector.U_r, detector.U_skew, detector.O  # PyOD keeps them for plots
+                _drop_plot_data(detector)
         return scores
+
+
+def _drop_plot_data(detector: COPOD | ECOD) -> None:
+    """Free the four (rows, columns) arrays that PyOD keeps for its outlier plots."""
+    del detector.U_l, detector.U_r, detector.U_skew, detector.O
 
 
 @dataclass(frozen=True)
