@@ -13,7 +13,6 @@ Sources: Ho et al. 2020, section 3.2; Nichol & Dhariwal 2021, section 3.1.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from diffad.process import ForwardProcess

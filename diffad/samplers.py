@@ -14,6 +14,7 @@ Sources: Ho et al. 2020; Song, Meng & Ermon 2021 (DDIM); Lu et al. 2022 (DPM-Sol
     (Langevin).
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor
 
-from diffad.process import ForwardProcess, check_floating, widen
+from diffad.process import ForwardProcess, widen
 from diffad.reverse import LogVariance, posterior_log_variance, reverse_step
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def ancestral_trajectory(
     clamp: float | None = None,
 ) -> Iterator[State]:
     """The states of `ancestral` after each step; same arguments."""
-    start = model.num_steps if start is None else start
+    start = check_start(model.process, start)
     x = x_start
     for t in range(start, 0, -1):
         x, log_variance, x0_hat = reverse_step(model, x, t, variance, clamp)
@@ -222,13 +223,13 @@ def dpm_solver(
     Returns:
         x_0 in the shape of `x_start`. Source: Lu et al. 2022, algorithm 2.
     """
-    schedule = model.process.schedule
-    start = model.num_steps if start is None else start
+    schedule, start = model.process.schedule, check_start(model.process, start)
     scheduler = DPMSolverMultistepScheduler(
         num_train_timesteps=model.num_steps,
-        trained_betas=schedule.beta[1:].numpy(),
+        trained_betas=schedule.beta[1:].tolist(),
         prediction_type="sample",
         final_sigmas_type="zero",
+        rescale_betas_zero_snr=bool(schedule.alpha_bar[-1] == 0),  # changes nothing but a logarithm of 0
     )
     # diffusers counts noise levels from 0, so its t is ours less 1.
     scheduler.set_timesteps(timesteps=[t - 1 for t in ddim_timesteps(start, num_steps)[:-1]])
@@ -314,9 +315,16 @@ def draw_like(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def last(states: Iterator[State]) -> State:
     """The final state of a trajectory."""
-    for state in states:
-        pass
-    return state
+    return deque(states, maxlen=1)[0]
+
+
+def check_start(process: ForwardProcess, start: int | None) -> int:
+    """The time to start from: T if None, else refused outside 1..T."""
+    if start is None:
+        return process.num_steps
+    if not 1 <= start <= process.num_steps:
+        raise ValueError(f"start must lie in 1..{process.num_steps}, came {start}")
+    return start
 
 
 def check_timesteps(process: ForwardProcess, timesteps: Sequence[int]) -> None:

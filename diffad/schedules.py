@@ -74,7 +74,8 @@ class NoiseSchedule:
     @cached_property
     def one_minus_alpha_bar(self) -> Tensor:
         """Variance of the noise at t, without cancellation near t = 0; float64 (T + 1,)."""
-        return torch.expm1(self.log_alpha_bar).abs()  # a minus sign would make -0 of t = 0, and -inf of its SNR
+        # A minus sign in place of abs would give -0 at t = 0, and there an SNR of minus infinity.
+        return torch.expm1(self.log_alpha_bar).abs()
 
     @cached_property
     def beta(self) -> Tensor:

@@ -65,7 +65,7 @@ def test_sample_is_diffusers_add_noise():
 
 @pytest.mark.parametrize("t", [2, 40, 100])
 def test_posterior_obeys_bayes_rule(t):
-    """log q(x_t|x_{t-1}) + log q(x_{t-1}|x_0) - log q(x_t|x_0) is the posterior's log density, at every x_{t-1}."""
+    """log q(x_t|x_{t-1}) + log q(x_{t-1}|x_0) - log q(x_t|x_0) is the posterior's log density, anywhere."""
     process = make_process("linear")
     x_0, x_t, x_before = draws(50, seed=1), draws(50, seed=2), draws(50, seed=3)
 

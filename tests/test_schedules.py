@@ -108,7 +108,7 @@ def test_continuous_log_snr_matches_the_table():
 
 def test_small_noise_keeps_its_digits():
     schedule = from_beta(torch.full((3,), 1e-12, dtype=torch.float64))
-    # 1 - alpha_bar of three steps is 3e-12 less terms of 1e-24; subtracting from 1 would keep four digits only.
+    # 1 - alpha_bar of three steps is 3e-12 less terms of 1e-24; 1 - alpha_bar would keep four digits.
     torch.testing.assert_close(
         schedule.one_minus_alpha_bar[1:],
         torch.tensor([1e-12, 2e-12, 3e-12], dtype=torch.float64),
