@@ -1,5 +1,6 @@
 """The book's configuration, prose and rendering: complete, consistent, and without a word to another host."""
 
+import html
 import importlib
 import re
 import shutil
@@ -216,6 +217,23 @@ def test_no_page_loads_anything_from_another_host(rendered):
         assert not hosts, f"{page.name} names another host in a script or style: {hosts[0][:200]}"
     for style in (rendered / "_static").glob("*.css"):
         assert not re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", style.read_text()), style.name
+
+
+def test_every_internal_link_leads_somewhere(rendered):
+    pages = {path: path.read_text() for path in rendered.rglob("*.html") if "_static" not in path.parts}
+    anchors = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in pages.items()}
+    for page, text in pages.items():
+        for address in map(html.unescape, re.findall(r'<a[^>]*\bhref="([^"]+)"', text)):
+            if re.match(r"[a-z]+:", address):
+                continue
+            name, _, anchor = address.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.is_file(), f"{page.name}: {address}"
+            assert not anchor or target not in anchors or anchor in anchors[target], f"{page.name}: {address}"
+
+
+def test_a_search_from_disk_fetches_nothing(rendered):
+    assert "SHOW_SEARCH_SUMMARY: false" in (rendered / "_static" / "documentation_options.js").read_text()
 
 
 def test_mathematics_is_rendered_by_the_bundled_mathjax(rendered):
