@@ -11,6 +11,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -83,11 +84,12 @@ def dataset_is_available(name: str) -> bool:
     return is_available(name)
 
 
+@cache
 def dataset_fingerprint(name: str) -> str:
-    """SHA-256 over the content of both parts of a data set."""
-    from diffad.datasets import load
+    """SHA-256 over the content of a data set, read once in a process however many pages need it."""
+    from diffad.datasets.loading import content_fingerprint
 
-    return digest("".join(load(name, part).fingerprint for part in ("train", "test")).encode())
+    return content_fingerprint(name)
 
 
 def digest_files(paths: list[Path], root: Path) -> str:
