@@ -1,0 +1,1 @@
+"""Every figure of the book: functions from data to a matplotlib Figure."""

@@ -1,0 +1,51 @@
+"""A notebook shows our figures as sharp images, and methods' colours can be told apart."""
+
+import base64
+import subprocess
+import sys
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffad.figures.style import METHOD_COLOURS, image_grid
+
+IN_A_NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+from diffad.figures.style import use_style
+from matplotlib.figure import Figure
+use_style()
+figure = Figure(figsize=(2, 1))
+figure.subplots()
+data, _ = shell.display_formatter.format(figure)
+print(data["image/png"])
+"""
+
+
+def test_a_figure_at_a_cells_end_is_shown_as_a_sharp_image():
+    done = subprocess.run([sys.executable, "-c", IN_A_NOTEBOOK], capture_output=True, text=True, check=True)
+    width, _ = Image.open(BytesIO(base64.b64decode(done.stdout))).size
+    assert width > 300  # two inches at 200 dots an inch, less the margins that are cut
+
+
+def test_every_method_has_a_colour_of_its_own():
+    assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_grid_shows_every_image(channels):
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, channels), dtype=np.uint8)
+    figure = image_grid(images, columns=3, titles=list("abcde"))
+    shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert len(shown) == 5
+    assert np.array_equal(shown[4].reshape(images[4].shape), images[4])
+    assert [axes.get_title() for axes in figure.axes][:5] == list("abcde")
+
+
+def test_a_grid_of_nothing_or_of_other_titles_is_refused():
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    for bad in ((images[:0], 3, None), (images, 0, None), (images, 2, ["a"])):
+        with pytest.raises(ValueError, match="as many titles as images"):
+            image_grid(*bad)
