@@ -86,7 +86,7 @@ class ColumnBlocks:
         return self
 
     def decision_function(self, vectors: np.ndarray) -> np.ndarray:
-        """vectors (n, features) -> (n,) summed tail surprises in nats, of rows among training rows and batch."""
+        """vectors (n, features) -> (n,) summed tail surprises in nats, among training rows and batch."""
         scores = np.zeros(len(vectors))
         with _constant_columns_allowed():
             for block, detector in enumerate(self.detectors_):
