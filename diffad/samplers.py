@@ -89,15 +89,14 @@ def ddim_step(
     """
     if t_next == 0:
         return x0_hat
-    eps = process.convert(x0_hat, x_t, t, "x0", "eps")
     next_variance = process.number("one_minus_alpha_bar", t_next)
-    # eta^2 times the posterior variance of the long step t -> t_next; -expm1 is 1 - alpha_bar_t /
-    # alpha_bar_{t_next}
+    # eta^2 times the posterior variance of the long step from t to t_next
     long_beta = process.long_step_variance(t_next, t)
     added = eta**2 * next_variance / process.number("one_minus_alpha_bar", t) * long_beta
-    x = process.number("sqrt_alpha_bar", t_next) * widen(x0_hat) + max(
-        next_variance - added, 0.0
-    ) ** 0.5 * widen(eps)
+    direction = max(next_variance - added, 0.0) ** 0.5
+    x = process.number("sqrt_alpha_bar", t_next) * widen(x0_hat)
+    # The noise estimate has no name of its own here, so that its memory is free again before the sum.
+    x = x + direction * widen(process.convert(x0_hat, x_t, t, "x0", "eps"))
     if eta > 0:
         x = x + added**0.5 * widen(noise)
     return x.to(x_t.dtype)
