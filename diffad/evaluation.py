@@ -21,8 +21,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from diffad.bootstrap import Interval, Resampling, bootstrap_replicates
-from diffad.bootstrap import check_bootstrap_settings, percentile_interval
+from diffad.bootstrap import (
+    Interval,
+    Resampling,
+    bootstrap_replicates,
+    check_bootstrap_settings,
+    percentile_interval,
+)
 
 MEAN_OVER_GROUPS = "mean"
 

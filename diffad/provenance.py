@@ -43,11 +43,14 @@ class Provenance(BaseModel):
 def source_files(folder: Path = PACKAGE_FOLDER) -> dict[str, str]:
     """sha256 of each .py file under `folder`, by its path with forward slashes, sorted; line endings count as
     \\n.
+
+    Hidden folders, where editors keep their copies, are left out.
     """
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
     return {
         name: hashlib.sha256(paths[name].read_bytes().replace(b"\r\n", b"\n")).hexdigest()
         for name in sorted(paths)
+        if not any(part.startswith(".") for part in name.split("/"))
     }
 
 

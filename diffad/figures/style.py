@@ -55,7 +55,10 @@ def use_style() -> None:
             "legend.frameon": False,
         }
     )
-    if "IPython" in sys.modules:  # only a notebook's kernel needs it installed
+    shell = (
+        sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    )  # else: not in a notebook
+    if shell is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
