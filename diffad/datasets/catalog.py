@@ -23,15 +23,19 @@ class Source:
         urls: addresses, tried in this order.
         size: bytes, None where the publisher doesn't say.
         checksum: ``"sha256:..."`` or ``"md5:..."``, None where none is published.
-        unpack_into: for an archive, the folder inside `Entry.folder` that its members go to (``"."`` for that
-            folder itself, ``".."`` where the archive brings the folder along); None keeps the file as it is.
+        top: for an archive, the folder in it whose content belongs into `Entry.folder` (``""`` where that
+            lies at the top); None where the file is no archive and is kept as it is.
+        expansion: bytes on the disk for each byte of the file, once it is in place.
+        unpacked_md5: checksum that is known for the content of a gzipped file, None where none is.
     """
 
     filename: str
     urls: tuple[str, ...]
     size: int | None = None
     checksum: str | None = None
-    unpack_into: str | None = None
+    top: str | None = None
+    expansion: float = 1.0
+    unpacked_md5: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Entry:
         counts: official number of items in each part, where parts have one.
         parts: parts that `load` knows.
         items: members that are loaded one by one as ``name/item``; empty for a set loaded as a whole.
+        item_counts: official number of items in each part of a member, where it is known.
         sources: official files; empty where nothing can be downloaded without registering, or nothing needs
             to be.
         by_hand: what to do where there is no source to download.
@@ -73,6 +78,7 @@ class Entry:
     counts: dict[str, int] = field(default_factory=dict)
     parts: tuple[str, ...] = ("train", "test")
     items: tuple[str, ...] = ()
+    item_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     by_hand: str = ""
 
@@ -83,16 +89,19 @@ class Entry:
         return None if not sizes or None in sizes else sum(sizes)
 
 
-MVTEC_CATEGORIES = (
-    "bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut", "pill", "screw",
-    "tile", "toothbrush", "transistor", "wood", "zipper",
-)  # fmt: skip
+# Images in the train and test parts of each category (Bergmann et al. 2019, Table 1).
+MVTEC_COUNTS = {
+    "bottle": (209, 83), "cable": (224, 150), "capsule": (219, 132), "carpet": (280, 117), "grid": (264, 78),
+    "hazelnut": (391, 110), "leather": (245, 124), "metal_nut": (220, 115), "pill": (267, 167),
+    "screw": (320, 160), "tile": (230, 117), "toothbrush": (60, 42), "transistor": (213, 100),
+    "wood": (247, 79), "zipper": (240, 151),
+}  # fmt: skip
 
 # ADBench's computer-vision embeddings: one file a normal class, a corruption or a category.
 ADBENCH_EMBEDDINGS = (
     *(f"{name}_{digit}" for name in ("CIFAR10", "FashionMNIST", "SVHN") for digit in range(10)),
     *(f"MNIST-C_{name}" for name in sorted(["identity", *CORRUPTIONS])),
-    *(f"MVTec-AD_{category}" for category in MVTEC_CATEGORIES),
+    *(f"MVTec-AD_{category}" for category in MVTEC_COUNTS),
 )
 
 ADBENCH_CLASSICAL = (
@@ -109,10 +118,11 @@ _ADBENCH_CITATION = "Han et al. 2022, ADBench: Anomaly Detection Benchmark, Neur
 _ADBENCH_LICENCE = "BSD-2-Clause (ADBench); each source keeps its own terms"
 
 
-def _idx_sources(mirrors: tuple[str, ...], files: dict[str, tuple[int, str]]) -> tuple[Source, ...]:
+def _idx_sources(mirrors: tuple[str, ...], files: dict[str, tuple[int, str, str]]) -> tuple[Source, ...]:
+    """Return the four IDX files; of each its gzipped size, its sha256 gzipped and its md5 unpacked."""
     return tuple(
-        Source(name, tuple(mirror + name for mirror in mirrors), size, f"sha256:{checksum}")
-        for name, (size, checksum) in files.items()
+        Source(name, tuple(mirror + name for mirror in mirrors), size, f"sha256:{sha256}", unpacked_md5=md5)
+        for name, (size, sha256, md5) in files.items()
     )
 
 
@@ -172,18 +182,22 @@ _ENTRIES = (
                 "train-images-idx3-ubyte.gz": (
                     9_912_422,
                     "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                    "6bbc9ace898e44ae57da46a324031adb",
                 ),
                 "train-labels-idx1-ubyte.gz": (
                     28_881,
                     "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                    "a25bea736e30d166cdddb491f175f624",
                 ),
                 "t10k-images-idx3-ubyte.gz": (
                     1_648_877,
                     "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                    "2646ac647ad5339dbf082846283269ea",
                 ),
                 "t10k-labels-idx1-ubyte.gz": (
                     4_542,
                     "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                    "27ae3e4e09519cfbb04c329615203637",
                 ),
             },
         ),
@@ -199,15 +213,16 @@ _ENTRIES = (
         citation="Mu & Gilmer 2019, MNIST-C: A Robustness Benchmark for Computer Vision",
         layout="CORRUPTION/{train,test}_{images,labels}.npy",
         splits="official: 10,000 corrupted test digits (and 60,000 train digits) a corruption",
-        counts={"test": 10_000},
         items=("identity", *CORRUPTIONS),
+        item_counts={name: {"test": 10_000} for name in ("identity", *CORRUPTIONS)},
         sources=(
             Source(
                 "mnist_c.zip",
                 ("https://zenodo.org/record/3239543/files/mnist_c.zip",),
                 246_661_575,
                 "sha256:af9ee8c6a815870c7fdde5af84c7bf8db0bcfa1f41056db83871037fba70e493",
-                unpack_into="..",
+                top="mnist_c",
+                expansion=3.6,
             ),
         ),
     ),
@@ -232,18 +247,22 @@ _ENTRIES = (
                 "train-images-idx3-ubyte.gz": (
                     26_421_880,
                     "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                    "f4a8712d7a061bf5bd6d2ca38dc4d50a",
                 ),
                 "train-labels-idx1-ubyte.gz": (
                     29_515,
                     "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                    "9018921c3c673c538a1fc5bad174d6f9",
                 ),
                 "t10k-images-idx3-ubyte.gz": (
                     4_422_102,
                     "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                    "8181f5470baa50b63fa0f6fddb340f0a",
                 ),
                 "t10k-labels-idx1-ubyte.gz": (
                     5_148,
                     "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                    "15d484375f8d13e6eb1aabb0c3f46965",
                 ),
             },
         ),
@@ -266,7 +285,8 @@ _ENTRIES = (
                 ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
                 170_052_171,
                 "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-                unpack_into="..",
+                top="cifar-10-batches-bin",
+                expansion=1.1,
             ),
         ),
     ),
@@ -282,8 +302,8 @@ _ENTRIES = (
         citation="Bergmann, Fauser, Sattlegger & Steger 2019, MVTec AD, CVPR",
         layout="CATEGORY/{train/good,test/DEFECT}/NNN.png and CATEGORY/ground_truth/DEFECT/NNN_mask.png",
         splits="official, a category: defect-free train; test with good and defective images and pixel masks",
-        counts={"train": 3_629, "test": 1_725},
-        items=MVTEC_CATEGORIES,
+        items=tuple(MVTEC_COUNTS),
+        item_counts={name: {"train": train, "test": test} for name, (train, test) in MVTEC_COUNTS.items()},
         sources=(
             Source(
                 "mvtec_anomaly_detection.tar.xz",
@@ -293,7 +313,7 @@ _ENTRIES = (
                 ),
                 5_264_982_680,
                 "sha256:cf4313b13603bec67abb49ca959488f7eedce2a9f7795ec54446c649ac98cd3d",
-                unpack_into=".",
+                top="",
             ),
         ),
     ),
@@ -327,8 +347,7 @@ _ENTRIES = (
         page="",
         licence="yours",
         citation="",
-        layout="images of one size in one folder, or train/good, test/good, test/DEFECT and ground_truth/DEFECT "
-        "as in MVTec-AD",
+        layout="images of one size; or train/good, test/good, test/DEFECT and ground_truth/DEFECT",
         splits="yours, or a random one",
         by_hand="name the folder itself, as folder:PATH",
     ),

@@ -6,10 +6,7 @@ threshold or stopping time can be chosen on them by oversight.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +16,7 @@ import numpy as np
 
 from diffad.datasets.drawing import hold_out
 from diffad.datasets.imageset import content_hashes
+from diffad.storage import publish_file
 
 _TEST_ORDER = (
     0x7E57  # sets the shuffling of the test items apart from the protocol's own draws with the same seed
@@ -195,21 +193,14 @@ class Split:
         It holds the indices of the three parts in the order of `train`, `validation` and `test` and, as JSON,
         `describe()`. Labels are not in it; whoever reads the test indices can look them up in the data set.
         """
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".partial", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(
-                    file,
-                    train=self._training_indices,
-                    validation=self._validation_indices,
-                    test=self._answer().indices,
-                    description=np.array(json.dumps(self.describe(), sort_keys=True)),
-                )
-            os.replace(temporary, path)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+        with publish_file(Path(path)) as partial, open(partial, "wb") as file:
+            np.savez_compressed(
+                file,
+                train=self._training_indices,
+                validation=self._validation_indices,
+                test=self._answer().indices,
+                description=np.array(json.dumps(self.describe(), sort_keys=True)),
+            )
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{part}={len(getattr(self, part))}" for part in ("train", "validation", "test"))

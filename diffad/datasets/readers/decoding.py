@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import tempfile
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from diffad.errors import DataCorrupted
+from diffad.storage import publish_file
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
@@ -92,7 +93,9 @@ def decode_pictures(
     Returns:
         uint8 (n, height, width, channels), read-only.
     """
-    stem = f"{name.replace('/', '-')}-{size[0]}x{size[1]}x{channels}-"
+    # Named for a reader's eye by its end, and by a hash where that end is not enough to tell two sets apart.
+    told_apart = hashlib.sha256(name.encode()).hexdigest()[:8]
+    stem = f"{re.sub('[^a-z0-9]+', '-', name.lower())[-40:]}-{told_apart}-{size[0]}x{size[1]}x{channels}-"
     folder = _cache_folder(home)
     final = folder / f"{stem}{_cache_key(files)}.npy"
     if not final.is_file():
@@ -104,24 +107,20 @@ def decode_pictures(
 
 
 def _build_cache(files: Sequence[Path], channels: int, size: tuple[int, int], final: Path, name: str) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=final.stem, suffix=".partial", dir=final.parent)
-    os.close(handle)
-    try:
+    with publish_file(final) as partial:
         shape = (len(files), *size, channels)
-        decoded = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        decoded = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         with ThreadPoolExecutor(
             min(os.cpu_count() or 1, 8)
         ) as pool:  # Pillow decodes outside the interpreter lock
             pictures = pool.map(lambda path: read_picture(path, channels, size), files)
-            for index, pixels in enumerate(
-                tqdm(pictures, f"decoding {name}", len(files), unit="image", leave=False)
-            ):
-                decoded[index] = pixels
+            try:
+                for index, pixels in enumerate(tqdm(pictures, f"decoding {name}", len(files), leave=False)):
+                    decoded[index] = pixels
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # Ctrl-C or a broken file: don't decode the rest first
+                raise
         decoded.flush()
-        os.replace(temporary, final)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
 
 
 def _cache_folder(home: Path) -> Path:
