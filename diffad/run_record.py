@@ -57,9 +57,7 @@ class EvaluationSettings(_Model):
 
 
 class MetricValue(_Model):
-    """One number of a table with its interval; `group` is a group of anomalies or "mean", the mean over
-    groups.
-    """
+    """One number with its interval; `group` is a group of anomalies, or "mean" for the mean over groups."""
 
     method: str
     group: str
