@@ -9,9 +9,11 @@ that no record names.
 import contextlib
 import hashlib
 import json
+import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -64,26 +66,43 @@ class RecordClaim:
     def __init__(self, folder: Path):
         self.folder = folder
 
+    def check_same_run(self, name: str, experiment: Mapping[str, Any], seeds: Mapping[str, int]) -> None:
+        """Call before a long run: RecordError if the folder holds a run's record that differs in these."""
+        if not (self.folder / RECORD_FILE).exists():
+            return
+        old, _ = read_record(self.folder)
+        asked = {"name": name, "experiment": json.loads(json.dumps(experiment)), "seeds": dict(seeds)}
+        for field, value in asked.items():
+            if getattr(old, field) != value:
+                raise RecordError(
+                    f"{self.folder / RECORD_FILE} is of another run (its {field} differs): "
+                    "remove its folder or choose another"
+                )
+
     def write(self, record: RunRecord, scores: RunScores) -> RunRecord:
         """Publish the record and its scores, in place of an older one of this run; return it with its hashes.
 
         Raises RecordError where the folder holds another run's record (name, experiment or seeds differ).
         """
-        _refuse_another_run(record, self.folder)
+        self.check_same_run(record.name, record.experiment, record.seeds)
         content = scores.to_bytes()
         record = record.model_copy(update={"scores_sha256": hashlib.sha256(content).hexdigest()})
         record = record.model_copy(update={"content_hash": content_hash(record)})
+        text = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
         with publish_file(self.folder / _scores_file(record)) as path:
             path.write_bytes(content)
         with publish_file(self.folder / RECORD_FILE) as path:  # from here on the new record stands
-            path.write_text(
-                json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n",
-                encoding="utf-8",
-            )
-        for left_over in [*self.folder.glob("scores-*.npz"), *self.folder.glob(".*.partial")]:
-            if left_over.name != _scores_file(record):
-                left_over.unlink()
+            path.write_text(text, encoding="utf-8")
+        self._remove_left_overs(_scores_file(record))
         return record
+
+    def _remove_left_overs(self, scores_file: str) -> None:
+        """Drop the scores of the record that was replaced, and what killed writers left."""
+        for path in [*self.folder.glob("scores-*.npz"), *self.folder.glob(".*.partial")]:
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != scores_file:
+                path.unlink()
 
 
 @contextlib.contextmanager
@@ -110,17 +129,6 @@ def write_record(record: RunRecord, scores: RunScores, folder: str | Path) -> Ru
     """Claim the folder, write the record and its scores, and return the record with its hashes."""
     with claim_record(folder) as claim:
         return claim.write(record, scores)
-
-
-def _refuse_another_run(record: RunRecord, folder: Path) -> None:
-    if not (folder / RECORD_FILE).exists():
-        return
-    old, _ = read_record(folder)
-    for field in ("name", "experiment", "seeds"):
-        if getattr(old, field) != getattr(record, field):
-            raise RecordError(
-                f"{folder / RECORD_FILE} is of another run (its {field} differs): choose another folder"
-            )
 
 
 # --- reading ---

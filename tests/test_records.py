@@ -353,11 +353,27 @@ def test_another_run_may_not_take_a_record_over(folder):
     assert read_record(folder)[1].by_method["ddpm"][0] == some_scores().by_method["ddpm"][0]
 
 
+def test_another_run_is_refused_before_it_starts(folder):
+    old, _ = read_record(folder)
+    same = {"name": old.name, "experiment": dict(old.experiment), "seeds": old.seeds}
+    with records.claim_record(folder) as claim:
+        claim.check_same_run(**same)
+        claim.check_same_run(
+            **same | {"experiment": old.experiment | {"levels": (0.1, 0.2)}}
+        )  # as JSON has it
+        with pytest.raises(RecordError, match="its experiment differs"):
+            claim.check_same_run(**same | {"experiment": {"epochs": 9}})
+
+
 def test_the_same_run_may_be_repeated(folder):
     scores = some_scores(1)
+    (folder / ".model-x.partial").mkdir()  # as a killed writer of a model leaves it
+    (folder / ".model-x.partial" / "weights").write_text("half")
+    (folder / "model").mkdir()
     written = write_record(some_record(scores), scores, folder)
     assert read_record(folder)[0] == written
     assert scores_path(folder).name == f"scores-{written.scores_sha256[:12]}.npz"
+    assert not (folder / ".model-x.partial").exists() and (folder / "model").exists()
 
 
 def test_a_second_writer_is_refused_while_the_first_runs(tmp_path):
@@ -436,19 +452,15 @@ KILLED = """
 
 def test_a_killed_writer_never_leaves_half_a_record(folder):
     expected = [some_scores(seed).by_method["ddpm"] for seed in (0, 1)]
-    generator = np.random.default_rng(0)
     code = textwrap.dedent(KILLED.format(path=[os.path.dirname(__file__), os.getcwd()]))
-    for _ in range(2):
-        child = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "ready\n"
-        time.sleep(generator.uniform(0, 0.05))
+        time.sleep(0.05)  # some writes later, in the midst of one
         child.kill()
-        child.wait()
-        child.stdout.close()
-        _, scores = read_record(folder)
-        assert any(np.array_equal(scores.by_method["ddpm"], values) for values in expected)
+    _, scores = read_record(folder)
+    assert any(np.array_equal(scores.by_method["ddpm"], values) for values in expected)
     scores = some_scores(0)
-    written = write_record(some_record(scores), scores, folder)
+    written = write_record(some_record(scores), scores, folder)  # the dead writer's claim has ended
     assert read_record(folder)[0] == written
     left = {path.name for path in folder.iterdir()} - {records.LOCK_FILE}
     assert left == {"record.json", f"scores-{written.scores_sha256[:12]}.npz"}
