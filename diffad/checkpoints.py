@@ -86,7 +86,11 @@ class Checkpoint:
             getattr(history, key)[:] = values
 
     def _part(self, prefix: str) -> dict[str, torch.Tensor]:
-        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.tensors.items()
+            if name.startswith(prefix)
+        }
 
     def _check_settings(self, settings: dict) -> None:
         for name, value in settings.items():
@@ -124,9 +128,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         state = json.loads((path / STATE_FILE).read_text())
         if state["format"] != FORMAT:
             raise CheckpointError(f"checkpoint: {path} has format {state['format']!r}, expected {FORMAT!r}")
-        return Checkpoint(tensors, state["update"], state["seconds"], state["history"], state["configuration"], path)
+        return Checkpoint(
+            tensors, state["update"], state["seconds"], state["history"], state["configuration"], path
+        )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"checkpoint: {path / STATE_FILE} is missing or not a training state ({error})") from error
+        raise CheckpointError(
+            f"checkpoint: {path / STATE_FILE} is missing or not a training state ({error})"
+        ) from error
 
 
 def _checkpoints(folder: Path) -> list[Path]:

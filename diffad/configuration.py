@@ -27,17 +27,27 @@ class ScoringConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     levels: tuple[float, ...] = Field(default=DEFAULT_LEVELS, description="noise levels as fractions of T")
-    single_level: float = Field(default=0.1, description="the one of `levels` at which plain one-step error is reported")
-    num_draws: int = Field(default=2, ge=1, description="noises a level: 1, or an even number in antithetic pairs")
+    single_level: float = Field(
+        default=0.1, description="the one of `levels` at which plain one-step error is reported"
+    )
+    num_draws: int = Field(
+        default=2, ge=1, description="noises a level: 1, or an even number in antithetic pairs"
+    )
     metric: Literal["l1", "l2"] = "l2"
-    headline: Literal[COMBINATIONS] = Field(default="max_abs", description="the rule of the level profile that is compared with the baselines")
+    headline: Literal[COMBINATIONS] = Field(
+        default="max_abs", description="the rule of the level profile that is compared with the baselines"
+    )
     partial_diffusion: PartialDiffusionConfig = PartialDiffusionConfig()
-    calibration_images: int = Field(default=1000, ge=2, description="held-out normals that calibrate the levels")
+    calibration_images: int = Field(
+        default=1000, ge=2, description="held-out normals that calibrate the levels"
+    )
     batch_size: int = Field(default=250, ge=1)
 
     def model_post_init(self, context: Any) -> None:
         if self.single_level not in self.levels:
-            raise ValueError(f"single_level: got {self.single_level}, expected one of levels {list(self.levels)}")
+            raise ValueError(
+                f"single_level: got {self.single_level}, expected one of levels {list(self.levels)}"
+            )
 
 
 class Edition(BaseModel):
@@ -56,7 +66,9 @@ class Edition(BaseModel):
     def model_post_init(self, context: Any) -> None:
         unknown = sorted(set(self.baselines) - set(BASELINES))
         if unknown:
-            raise ValueError(f"baselines: got {', '.join(unknown)}, expected some of {', '.join(sorted(BASELINES))}")
+            raise ValueError(
+                f"baselines: got {', '.join(unknown)}, expected some of {', '.join(sorted(BASELINES))}"
+            )
 
 
 class Experiment(BaseModel):
@@ -88,11 +100,15 @@ def load_experiment(path: Path | str) -> Experiment:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"experiment: {path} is not there, expected an experiment file such as experiments/mnist_c.yaml")
+        raise ValueError(
+            f"experiment: {path} is not there, expected an experiment file such as experiments/mnist_c.yaml"
+        )
     try:
         return Experiment.model_validate(yaml.safe_load(path.read_text()))
     except yaml.YAMLError as error:
         raise ValueError(f"experiment: {path} is not YAML ({' '.join(str(error).split())})") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"experiment: {path}: {'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}") from error
+        raise ValueError(
+            f"experiment: {path}: {'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        ) from error

@@ -17,10 +17,20 @@ from diffad.datasets import load, protocols
 from diffad.datasets.split import Split
 from diffad.model import DiffusionModel
 from diffad.records import DataDescription, RunRecord, RunScores, claim_record, new_record
-from diffad.scorers import COMBINATIONS, Evaluator, LevelCalibration, OneStepReconstruction, PartialDiffusion, levels_from_fractions
+from diffad.scorers import (
+    COMBINATIONS,
+    Evaluator,
+    LevelCalibration,
+    OneStepReconstruction,
+    PartialDiffusion,
+    levels_from_fractions,
+)
 from diffad.training import TrainingHistory, fit
 
-PROTOCOLS = {"clean_versus_corrupted": protocols.clean_versus_corrupted, "one_versus_rest": protocols.one_versus_rest}
+PROTOCOLS = {
+    "clean_versus_corrupted": protocols.clean_versus_corrupted,
+    "one_versus_rest": protocols.one_versus_rest,
+}
 MODEL_FOLDER = "model"
 
 # Names of the methods in a record. A level's is `level_name(fraction)`.
@@ -64,17 +74,23 @@ def make_split(experiment: Experiment, edition: Edition) -> Split:
     return PROTOCOLS[experiment.protocol](edition.dataset, seed=edition.seed, **edition.protocol_parameters)
 
 
-def train_model(edition: Edition, split: Split, checkpoints: Path | None, progress: bool = True) -> tuple[DiffusionModel, TrainingHistory]:
+def train_model(
+    edition: Edition, split: Split, checkpoints: Path | None, progress: bool = True
+) -> tuple[DiffusionModel, TrainingHistory]:
     """Train the edition's model on the split's normal images; taken up again from `checkpoints` where a run was stopped."""
     model = edition.model.build(edition.training.seed)
     history = fit(model, split.train, edition.training, split.validation, checkpoints, progress)
     return model, history
 
 
-def make_scorers(model: DiffusionModel, scoring: ScoringConfig, progress: bool = False) -> tuple[OneStepReconstruction, PartialDiffusion]:
+def make_scorers(
+    model: DiffusionModel, scoring: ScoringConfig, progress: bool = False
+) -> tuple[OneStepReconstruction, PartialDiffusion]:
     """The two reconstruction scorers of an edition, over one evaluator."""
     evaluator = Evaluator(model, scoring.batch_size, progress=progress)
-    one_step = OneStepReconstruction(evaluator, levels_from_fractions(scoring.levels, model.num_steps), scoring.num_draws, scoring.metric)
+    one_step = OneStepReconstruction(
+        evaluator, levels_from_fractions(scoring.levels, model.num_steps), scoring.num_draws, scoring.metric
+    )
     start = max(1, round(scoring.partial_diffusion.start * model.num_steps))
     return one_step, PartialDiffusion(evaluator, start, scoring.partial_diffusion.num_steps, scoring.metric)
 
@@ -84,12 +100,17 @@ def calibrate(one_step: OneStepReconstruction, split: Split, scoring: ScoringCon
     return LevelCalibration(one_step.profile(split.validation[: scoring.calibration_images]))
 
 
-def score_diffusion(model: DiffusionModel, split: Split, scoring: ScoringConfig, progress: bool = True) -> Scores:
+def score_diffusion(
+    model: DiffusionModel, split: Split, scoring: ScoringConfig, progress: bool = True
+) -> Scores:
     """Score the test images by one-step error at each level, by the rules over levels, and by partial diffusion."""
     one_step, partial = make_scorers(model, scoring, progress)
     calibration = calibrate(one_step, split, scoring)
     profile = one_step.profile(split.test)  # (n, levels)
-    by_method = {ONE_STEP: profile[:, scoring.levels.index(scoring.single_level)], PARTIAL_DIFFUSION: partial.scores(split.test)}
+    by_method = {
+        ONE_STEP: profile[:, scoring.levels.index(scoring.single_level)],
+        PARTIAL_DIFFUSION: partial.scores(split.test),
+    }
     nfe = {ONE_STEP: scoring.num_draws, PARTIAL_DIFFUSION: partial.evaluations_per_image}
     for rule in COMBINATIONS:
         by_method[rule_name(rule)] = calibration.combine(profile, rule)
@@ -130,22 +151,35 @@ def run_experiment(
     split = watch.time("split", make_split, experiment, edition)
     folder = Path(results) / experiment.name / edition_name
     working = None if checkpoints is None else Path(checkpoints) / f"{experiment.name}-{edition_name}"
+    identity = {
+        "name": f"{experiment.name}-{edition_name}",
+        "experiment": {
+            "experiment": experiment.name,
+            "protocol": experiment.protocol,
+            **edition.model_dump(mode="json"),
+        },
+        "seeds": {"split": edition.seed, "training": edition.training.seed, "baselines": edition.seed},
+    }
     with claim_record(folder) as claim:
+        claim.check_same_run(**identity)
         model, history = train_model(edition, split, working, progress)
         watch.seconds["ddpm/train"] = round(history.seconds[-1], 3)
         scores = watch.time("ddpm/score", score_diffusion, model, split, edition.scoring, progress)
         for name in edition.baselines:
-            scores.by_method[name] = watch.time(f"{name}/fit and score", score_baseline, name, split, edition.seed)
+            scores.by_method[name] = watch.time(
+                f"{name}/fit and score", score_baseline, name, split, edition.seed
+            )
             scores.nfe[name] = 0
-        answers = split.reveal(scores.by_method[rule_name(edition.scoring.headline)])
-        run_scores = RunScores(answers.labels, answers.groups, scores.by_method, answers.indices)
+        run_scores = RunScores.of_split(split, scores.by_method)  # here the labels are revealed
         record = new_record(
             run_scores,
-            name=f"{experiment.name}-{edition_name}",
-            experiment={"experiment": experiment.name, "protocol": experiment.protocol, **edition.model_dump(mode="json")},
+            **identity,
             edition=edition_name,
-            data=DataDescription(name=edition.dataset, fingerprint=load(edition.dataset, "train").fingerprint, split=split.describe()),
-            seeds={"split": edition.seed, "training": edition.training.seed, "baselines": edition.seed},
+            data=DataDescription(
+                name=edition.dataset,
+                fingerprint=load(edition.dataset, "train").fingerprint,
+                split=split.describe(),
+            ),
             wall_seconds=watch.seconds,
             nfe=scores.nfe,
             device=next(model.parameters()).device,

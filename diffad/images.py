@@ -10,7 +10,9 @@ import torch
 CHANNELS_ALLOWED = (1, 3)
 
 
-def check_images(images: np.ndarray, argument: str = "images", shape: tuple[int, int, int] | None = None) -> np.ndarray:
+def check_images(
+    images: np.ndarray, argument: str = "images", shape: tuple[int, int, int] | None = None
+) -> np.ndarray:
     """Return `images` if they are a non-empty uint8 array (n, height, width, channels); refuse anything else.
 
     Args:
@@ -24,17 +26,27 @@ def check_images(images: np.ndarray, argument: str = "images", shape: tuple[int,
             neither 1 nor 3 channels, or another shape than required.
     """
     if not isinstance(images, np.ndarray):
-        raise TypeError(f"{argument}: got {type(images).__name__}, expected a numpy array of uint8 images (n, height, width, channels)")
+        raise TypeError(
+            f"{argument}: got {type(images).__name__}, expected a numpy array of uint8 images (n, height, width, channels)"
+        )
     if images.dtype != np.uint8:
         _refuse_dtype(images, argument)
     if images.ndim != 4:
-        raise ValueError(f"{argument}: got an array of rank {images.ndim} and shape {images.shape}, expected rank 4 (n, height, width, channels)")
+        raise ValueError(
+            f"{argument}: got an array of rank {images.ndim} and shape {images.shape}, expected rank 4 (n, height, width, channels)"
+        )
     if 0 in images.shape:
-        raise ValueError(f"{argument}: got shape {images.shape}, expected at least one image of at least one pixel")
+        raise ValueError(
+            f"{argument}: got shape {images.shape}, expected at least one image of at least one pixel"
+        )
     if images.shape[3] not in CHANNELS_ALLOWED:
-        raise ValueError(f"{argument}: got {images.shape[3]} channels (shape {images.shape}), expected 1 (grey) or 3 (colour) in the last axis")
+        raise ValueError(
+            f"{argument}: got {images.shape[3]} channels (shape {images.shape}), expected 1 (grey) or 3 (colour) in the last axis"
+        )
     if shape is not None and tuple(images.shape[1:]) != tuple(shape):
-        raise ValueError(f"{argument}: got images of (height, width, channels) {tuple(images.shape[1:])}, expected {tuple(shape)}")
+        raise ValueError(
+            f"{argument}: got images of (height, width, channels) {tuple(images.shape[1:])}, expected {tuple(shape)}"
+        )
     return images
 
 
@@ -58,7 +70,9 @@ def to_network(images: np.ndarray, device: torch.device | str = "cpu") -> torch.
     The bytes travel to the device, four times fewer than floats.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)  # (n, h, w, c) uint8
-    pixels = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)  # (n, c, h, w)
+    pixels = pixels.permute(0, 3, 1, 2).to(
+        torch.float32, memory_format=torch.contiguous_format
+    )  # (n, c, h, w)
     return pixels.div_(127.5).sub_(1.0)
 
 

@@ -42,7 +42,9 @@ class ModelConfig(BaseModel):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = make_network(self.network, self.network_parameters)
-        return DiffusionModel(network, process, self.parameterisation, self.learned_variance, configuration=self)
+        return DiffusionModel(
+            network, process, self.parameterisation, self.learned_variance, configuration=self
+        )
 
 
 class DiffusionModel(torch.nn.Module):
@@ -70,7 +72,9 @@ class DiffusionModel(torch.nn.Module):
     ):
         super().__init__()
         if parameterisation not in PARAMETERISATIONS:
-            raise ValueError(f"parameterisation: got {parameterisation!r}, expected one of {', '.join(PARAMETERISATIONS)}")
+            raise ValueError(
+                f"parameterisation: got {parameterisation!r}, expected one of {', '.join(PARAMETERISATIONS)}"
+            )
         self.network = network
         self.process = process
         self.parameterisation = parameterisation
@@ -124,10 +128,18 @@ class DiffusionModel(torch.nn.Module):
             ValueError: the folder cannot be written.
         """
         if self.configuration is None:
-            raise CheckpointError("model: got one that was not built from a ModelConfig, expected ModelConfig(...).build() for a model to be saved")
+            raise CheckpointError(
+                "model: got one that was not built from a ModelConfig, expected ModelConfig(...).build() for a model to be saved"
+            )
         folder = Path(folder)
         with publish_folder(folder) as partial:
-            save_file({name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}, partial / WEIGHTS_FILE)
+            save_file(
+                {
+                    name: value.detach().cpu().contiguous()
+                    for name, value in self.network.state_dict().items()
+                },
+                partial / WEIGHTS_FILE,
+            )
             description = {"format": FORMAT, "model": self.configuration.model_dump()}
             (partial / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2) + "\n")
         return folder
@@ -158,7 +170,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"checkpoint: {path} is truncated or not a safetensors file ({error}); nothing was loaded") from error
+        raise CheckpointError(
+            f"checkpoint: {path} is truncated or not a safetensors file ({error}); nothing was loaded"
+        ) from error
 
 
 def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
@@ -170,7 +184,9 @@ def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], pat
     expected = network.state_dict()
     for name in sorted(expected.keys() ^ weights.keys()):
         where = "is missing from" if name in expected else "is not known to the network but stands in"
-        raise CheckpointError(f"checkpoint: tensor {name!r} {where} {path}, expected a checkpoint of the same architecture")
+        raise CheckpointError(
+            f"checkpoint: tensor {name!r} {where} {path}, expected a checkpoint of the same architecture"
+        )
     for name, value in expected.items():
         if weights[name].shape != value.shape:
             raise CheckpointError(
@@ -181,7 +197,9 @@ def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], pat
 
 def _read_description(path: Path) -> ModelConfig:
     if not path.is_file():
-        raise CheckpointError(f"checkpoint: {path} is missing, expected a folder written by DiffusionModel.save")
+        raise CheckpointError(
+            f"checkpoint: {path} is missing, expected a folder written by DiffusionModel.save"
+        )
     try:
         description = json.loads(path.read_text())
         if not isinstance(description, dict) or description.get("format") != FORMAT:
@@ -191,4 +209,6 @@ def _read_description(path: Path) -> ModelConfig:
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise CheckpointError(f"checkpoint: {path} is not a model description ({error})") from error
     except ValidationError as error:
-        raise CheckpointError(f"checkpoint: {path} describes a model that cannot be built ({error.errors()[0]['loc']}: {error.errors()[0]['msg']})") from error
+        raise CheckpointError(
+            f"checkpoint: {path} describes a model that cannot be built ({error.errors()[0]['loc']}: {error.errors()[0]['msg']})"
+        ) from error

@@ -30,7 +30,9 @@ def ensure_folder(folder: Path, argument: str = "folder") -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"{argument}: cannot write in {folder} ({error.strerror or error}), expected a folder that may be written") from error
+        raise ValueError(
+            f"{argument}: cannot write in {folder} ({error.strerror or error}), expected a folder that may be written"
+        ) from error
     return folder
 
 

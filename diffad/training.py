@@ -19,7 +19,13 @@ from diffusers.training_utils import EMAModel
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm.auto import tqdm
 
-from diffad.checkpoints import Checkpoint, latest_checkpoint, prune_checkpoints, read_checkpoint, write_checkpoint
+from diffad.checkpoints import (
+    Checkpoint,
+    latest_checkpoint,
+    prune_checkpoints,
+    read_checkpoint,
+    write_checkpoint,
+)
 from diffad.images import check_images, to_network
 from diffad.model import DiffusionModel
 from diffad.objectives import LowDiscrepancyTimes, l_simple
@@ -65,7 +71,9 @@ class TrainingHistory:
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
-    def append(self, update: int, loss: float, validation_loss: float | None, learning_rate: float, seconds: float) -> None:
+    def append(
+        self, update: int, loss: float, validation_loss: float | None, learning_rate: float, seconds: float
+    ) -> None:
         """Add the row of `update` (1-based)."""
         self.update.append(update)
         self.loss.append(loss)
@@ -92,7 +100,9 @@ def batch_indices(num_images: int, batch_size: int, update: int, seed: int) -> n
     """
     first = update * batch_size
     epochs = range(first // num_images, (first + batch_size - 1) // num_images + 1)
-    order = np.concatenate([np.random.default_rng([seed, BATCHES, epoch]).permutation(num_images) for epoch in epochs])
+    order = np.concatenate(
+        [np.random.default_rng([seed, BATCHES, epoch]).permutation(num_images) for epoch in epochs]
+    )
     start = first - epochs[0] * num_images
     return order[start : start + batch_size]
 
@@ -127,7 +137,14 @@ def fit(
     trainer = _Trainer(model, configuration)
     if checkpoint_folder is not None and (found := latest_checkpoint(Path(checkpoint_folder))):
         trainer.restore(read_checkpoint(found))
-    bar = tqdm(total=configuration.num_updates, initial=trainer.update, desc="training", unit="update", disable=not progress, mininterval=0.5)
+    bar = tqdm(
+        total=configuration.num_updates,
+        initial=trainer.update,
+        desc="training",
+        unit="update",
+        disable=not progress,
+        mininterval=0.5,
+    )
     trainer.start_clock()
     with bar:
         while trainer.update < configuration.num_updates:
@@ -166,7 +183,9 @@ class _Trainer:
         """One optimiser step on one batch."""
         configuration = self.configuration
         indices = batch_indices(len(images), configuration.batch_size, self.update, configuration.seed)
-        x_0 = to_network(images[np.sort(indices)], self.device)  # (batch, c, h, w); sorted: a memory-mapped file is read in order
+        x_0 = to_network(
+            images[np.sort(indices)], self.device
+        )  # (batch, c, h, w); sorted: a memory-mapped file is read in order
         generator = seeded_generator(configuration.seed, TIMES, self.update)
         t, _ = self.times.draw(configuration.batch_size, generator)
         noise = torch.randn(x_0.shape, generator=generator).to(self.device)
@@ -224,7 +243,9 @@ class _Trainer:
     def snapshot(self) -> Checkpoint:
         """Everything needed to go on as if never stopped."""
         network = self.accelerator.unwrap_model(self.model.network)
-        return Checkpoint.capture(network, self.ema, self.optimiser, self.update, self.elapsed(), self.history, self.configuration)
+        return Checkpoint.capture(
+            network, self.ema, self.optimiser, self.update, self.elapsed(), self.history, self.configuration
+        )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from `checkpoint`."""

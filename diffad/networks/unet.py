@@ -35,7 +35,9 @@ class UNetConfig(BaseModel):
     def _resolution_can_be_halved(self) -> "UNetConfig":
         factor = 2 ** (len(UNET_SIZES[self.size]) - 1)
         if self.image_size % factor:
-            raise ValueError(f"image_size: got {self.image_size}, expected a multiple of {factor} for size {self.size!r} (it is halved at each stage)")
+            raise ValueError(
+                f"image_size: got {self.image_size}, expected a multiple of {factor} for size {self.size!r} (it is halved at each stage)"
+            )
         return self
 
 

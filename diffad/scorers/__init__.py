@@ -2,7 +2,12 @@
 
 from diffad.scorers.calibration import COMBINATIONS, LevelCalibration
 from diffad.scorers.evaluator import Evaluator, shared_noise
-from diffad.scorers.reconstruction import DEFAULT_LEVELS, OneStepReconstruction, PartialDiffusion, levels_from_fractions
+from diffad.scorers.reconstruction import (
+    DEFAULT_LEVELS,
+    OneStepReconstruction,
+    PartialDiffusion,
+    levels_from_fractions,
+)
 
 __all__ = [
     "COMBINATIONS",

@@ -32,10 +32,14 @@ class LevelCalibration:
     def __init__(self, profile: np.ndarray):
         logs = _log_profile(profile)
         if len(logs) < 2:
-            raise ValueError(f"profile: got {len(logs)} held-out normal image, expected at least 2 to calibrate on")
+            raise ValueError(
+                f"profile: got {len(logs)} held-out normal image, expected at least 2 to calibrate on"
+            )
         self.mean_, self.scale_ = logs.mean(axis=0), logs.std(axis=0, ddof=1)
         if (self.scale_ == 0).any():
-            raise ValueError(f"profile: all held-out errors are equal at level number {int(np.argmin(self.scale_))}, expected some spread")
+            raise ValueError(
+                f"profile: all held-out errors are equal at level number {int(np.argmin(self.scale_))}, expected some spread"
+            )
         self._estimator = LedoitWolf().fit(self.z_scores(profile))
         self.covariance_ = self._estimator.covariance_
 

@@ -78,7 +78,9 @@ class Evaluator:
             x_t = self.model.process.sample(x_0, t, bank[copy])
             return measure(x_0, self.model.predict(x_t, t, "x0"))
 
-        values = self._in_full_batches(len(images) * copies, copies, evaluate, description)  # (n * copies, ...)
+        values = self._in_full_batches(
+            len(images) * copies, copies, evaluate, description
+        )  # (n * copies, ...)
         values = values.reshape(len(images), len(levels), num_draws, *values.shape[1:])
         return values.mean(axis=2)
 
@@ -103,7 +105,10 @@ class Evaluator:
         check_images(images)
         before = self.evaluations
         values = self._in_full_batches(
-            len(images), 1, lambda index, _: evaluate_batch(to_network(images[index.numpy()], self.device)), description
+            len(images),
+            1,
+            lambda index, _: evaluate_batch(to_network(images[index.numpy()], self.device)),
+            description,
         )
         self.evaluations = before + evaluations_each * len(images)
         return values
@@ -114,18 +119,28 @@ class Evaluator:
         return shared_noise((channels, height, width), level, draw, self.seed).to(self.device)
 
     def _noise_bank(self, images_shape: Sequence[int], levels: Sequence[int], num_draws: int) -> torch.Tensor:
-        return torch.stack([self.noise(images_shape, level, draw) for level in levels for draw in range(num_draws)])
+        return torch.stack(
+            [self.noise(images_shape, level, draw) for level in levels for draw in range(num_draws)]
+        )
 
     def _in_full_batches(
-        self, total: int, copies: int, evaluate: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], description: str
+        self,
+        total: int,
+        copies: int,
+        evaluate: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        description: str,
     ) -> np.ndarray:
         """Evaluate tuples 0..total-1, tuple k being copy k % copies of image k // copies; the last batch is padded."""
         results = []
-        bar = tqdm(total=total // copies, desc=description, unit="image", disable=not self.progress, mininterval=0.5)
+        bar = tqdm(
+            total=total // copies, desc=description, unit="image", disable=not self.progress, mininterval=0.5
+        )
         with bar, torch.inference_mode():
             for start in range(0, total, self.batch_size):
                 stop = min(start + self.batch_size, total)
-                index = torch.arange(start, start + self.batch_size).clamp_(max=total - 1)  # padded with the last tuple
+                index = torch.arange(start, start + self.batch_size).clamp_(
+                    max=total - 1
+                )  # padded with the last tuple
                 values = evaluate(index // copies, index % copies)[: stop - start]
                 results.append(values.to("cpu", torch.float64).numpy())  # the one copy to the host
                 self.evaluations += stop - start
@@ -135,6 +150,8 @@ class Evaluator:
     def _check(self, images: np.ndarray, levels: Sequence[int], num_draws: int) -> None:
         check_images(images)
         if not len(levels) or not all(1 <= level <= self.model.num_steps for level in levels):
-            raise ValueError(f"levels: got {list(levels)}, expected at least one time in 1..{self.model.num_steps}")
+            raise ValueError(
+                f"levels: got {list(levels)}, expected at least one time in 1..{self.model.num_steps}"
+            )
         if num_draws != 1 and (num_draws < 1 or num_draws % 2):
             raise ValueError(f"num_draws: got {num_draws}, expected 1 or an even number (antithetic pairs)")

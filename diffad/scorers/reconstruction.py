@@ -30,7 +30,9 @@ def levels_from_fractions(fractions: Sequence[float], num_steps: int) -> list[in
         raise ValueError(f"levels: got {list(fractions)}, expected fractions of T in (0, 1]")
     levels = [max(1, round(fraction * num_steps)) for fraction in fractions]
     if len(set(levels)) < len(levels):
-        raise ValueError(f"levels: {list(fractions)} fall on the times {levels} of T = {num_steps}, expected times that differ")
+        raise ValueError(
+            f"levels: {list(fractions)} fall on the times {levels} of T = {num_steps}, expected times that differ"
+        )
     return levels
 
 
@@ -63,7 +65,9 @@ class OneStepReconstruction:
 
     def reconstructions(self, images: np.ndarray) -> np.ndarray:
         """The estimates of x_0 themselves, mean over draws: float64 (n, levels, c, h, w) in about [-1, 1]."""
-        return self.evaluator.one_step(images, self.levels, self.num_draws, lambda x_0, x_hat: x_hat, "reconstructing")
+        return self.evaluator.one_step(
+            images, self.levels, self.num_draws, lambda x_0, x_hat: x_hat, "reconstructing"
+        )
 
 
 class PartialDiffusion:
@@ -105,7 +109,9 @@ class PartialDiffusion:
         noise = self.evaluator.noise(images.shape, self.start)
 
         def reconstruct_and_measure(x_0: torch.Tensor) -> torch.Tensor:
-            x_hat = partial_diffusion(self.evaluator.model, x_0, self.start, self.num_steps, noise.expand_as(x_0), clamp=1.0)
+            x_hat = partial_diffusion(
+                self.evaluator.model, x_0, self.start, self.num_steps, noise.expand_as(x_0), clamp=1.0
+            )
             return measure(x_0, x_hat)
 
         return self.evaluator.per_image(images, reconstruct_and_measure, self.num_steps, description)
