@@ -4,6 +4,8 @@ The test labels are revealed last, in exchange for the finished scores of every 
 depend on them.
 """
 
+import dataclasses
+import json
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -15,8 +17,9 @@ from diffad.baselines import make_baseline
 from diffad.configuration import Edition, Experiment, ScoringConfig
 from diffad.datasets import load, protocols
 from diffad.datasets.split import Split
+from diffad.errors import RecordError
 from diffad.model import DiffusionModel
-from diffad.records import DataDescription, RunRecord, RunScores, claim_record, new_record
+from diffad.records import DataDescription, RunRecord, RunScores, claim_record, new_record, read_record
 from diffad.scorers import (
     COMBINATIONS,
     Evaluator,
@@ -25,13 +28,14 @@ from diffad.scorers import (
     PartialDiffusion,
     levels_from_fractions,
 )
+from diffad.storage import publish_file
 from diffad.training import TrainingHistory, fit
 
 PROTOCOLS = {
     "clean_versus_corrupted": protocols.clean_versus_corrupted,
     "one_versus_rest": protocols.one_versus_rest,
 }
-MODEL_FOLDER = "model"
+MODEL_FOLDER, HISTORY_FILE = "model", "training.json"
 
 # Names of the methods in a record. A level's is `level_name(fraction)`.
 ONE_STEP, PARTIAL_DIFFUSION = "one_step", "partial_diffusion"
@@ -185,7 +189,35 @@ def run_experiment(
             device=next(model.parameters()).device,
         )
         model.save(folder / MODEL_FOLDER)
+        with publish_file(folder / HISTORY_FILE) as path:
+            path.write_text(json.dumps(dataclasses.asdict(history), indent=1) + "\n")
         record = claim.write(record, run_scores)
     if working is not None:
         shutil.rmtree(working, ignore_errors=True)
     return record
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run read back from its folder: the record, its raw scores, the trained model and its training."""
+
+    record: RunRecord
+    scores: RunScores
+    model: DiffusionModel
+    history: TrainingHistory
+
+
+def read_run(folder: Path | str) -> FinishedRun:
+    """Read what `run_experiment` published in `folder`.
+
+    Raises:
+        RecordError: the record is missing, damaged or edited by hand.
+        CheckpointError: the model is.
+    """
+    record, scores = read_record(folder)
+    path = Path(folder) / HISTORY_FILE
+    try:
+        history = TrainingHistory(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordError(f"{path} is missing or not a training history ({error})") from error
+    return FinishedRun(record, scores, DiffusionModel.load(Path(folder) / MODEL_FOLDER), history)

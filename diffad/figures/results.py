@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from sklearn.metrics import roc_curve
 
 from diffad.bootstrap import Interval
 from diffad.evaluation import auroc
-from diffad.figures.style import METHOD_COLOURS
+from diffad.figures.style import METHOD_COLOURS, method_title
+from diffad.training import TrainingHistory
 
 ROW_HEIGHT = 0.075  # inches for one method within one group of the dot plot
 GROUP_GAP = 0.1  # inches between groups
@@ -62,7 +64,11 @@ def roc_curves(labels: np.ndarray, scores_by_method: Mapping[str, np.ndarray]) -
         look = method_look(method)
         area = auroc(labels, scores)
         false_rate, true_rate, _ = roc_curve(labels, scores)
-        line = {"color": look.colour, "linestyle": look.dash, "label": f"{method}  {100 * area:.1f}"}
+        line = {
+            "color": look.colour,
+            "linestyle": look.dash,
+            "label": f"{method_title(method)}  {100 * area:.1f}",
+        }
         whole.plot(false_rate, true_rate, **line)
         few.step(np.maximum(false_rate, rarest), true_rate, where="post", **line)
     whole.set(
@@ -131,7 +137,7 @@ def _draw_intervals(axes, values: Sequence[Interval], heights: np.ndarray, metho
         color=look.colour,
         markersize=3.5,
         elinewidth=1,
-        label=method,
+        label=method_title(method),
     )
 
 
@@ -198,3 +204,23 @@ def reconstruction_grid(
 def _show(axes, image: np.ndarray) -> None:
     """A grey or colour uint8 image (height, width, channels) at its full range."""
     axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+
+
+def training_curve(history: TrainingHistory) -> Figure:
+    """L_simple against images seen: of the training batches, and of the moving average on held-out normals."""
+    figure = Figure(figsize=(6, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(history.update, history.loss, color="0.55", linestyle="--", label="training batches")
+    if history.validation_loss[0] is not None:
+        axes.plot(
+            history.update,
+            history.validation_loss,
+            color=METHOD_COLOURS["ddpm"],
+            label="held-out normals (moving average)",
+        )
+    axes.set(xlabel="update", ylabel=r"$L_\mathrm{simple}$", yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.legend()
+    return figure

@@ -22,18 +22,32 @@ OKABE_ITO = {
     "purple": "#CC79A7",
 }
 
-METHOD_COLOURS = {
-    "ddpm": OKABE_ITO["blue"],
-    "dit": OKABE_ITO["vermilion"],
-    "iforest": OKABE_ITO["green"],
-    "ocsvm": OKABE_ITO["orange"],
-    "copod": OKABE_ITO["purple"],
-    "knn": OKABE_ITO["sky"],
-    "lof": OKABE_ITO["yellow"],
-    "mahalanobis": OKABE_ITO["black"],
-    "ecod": "#999999",
-    "pca": "#7F5539",
+# The name of a method for readers, and its colour; a record's own name for it is the key. All diffusion scores
+# of one network share its colour: what differs is how its errors are read.
+METHODS = {
+    "one_step": ("DDPM, one level", OKABE_ITO["sky"]),
+    "partial_diffusion": ("DDPM, partial diffusion", OKABE_ITO["purple"]),
+    "levels_mean": ("DDPM, mean z", "#4C78A8"),
+    "levels_max": ("DDPM, max z", "#7FA7CF"),
+    "levels_max_abs": ("DDPM, max |z|", OKABE_ITO["blue"]),
+    "levels_mahalanobis": ("DDPM, Mahalanobis of levels", "#1B3A5C"),
+    "ddpm": ("DDPM", OKABE_ITO["blue"]),
+    "dit": ("DiT", OKABE_ITO["vermilion"]),
+    "iforest": ("IForest", OKABE_ITO["green"]),
+    "ocsvm": ("OCSVM", OKABE_ITO["orange"]),
+    "copod": ("COPOD", OKABE_ITO["vermilion"]),
+    "ecod": ("ECOD", "#999999"),
+    "knn": ("KNN", "#56707A"),
+    "lof": ("LOF", "#B8A300"),
+    "pca": ("PCA", "#7F5539"),
+    "mahalanobis": ("Mahalanobis", OKABE_ITO["black"]),
 }
+METHOD_COLOURS = {name: colour for name, (_, colour) in METHODS.items()}
+
+
+def method_title(method: str) -> str:
+    """The name of a method for readers; a name that is not in METHODS is its own."""
+    return METHODS[method][0] if method in METHODS else method
 
 
 def use_style() -> None:
