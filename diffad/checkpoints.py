@@ -77,10 +77,11 @@ class Checkpoint:
         for index, value in self._part("average.").items():
             ema.shadow_params[int(index)].copy_(value)
         ema.optimization_step = self.update
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in self._part("optimiser.").items():
             index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = value
+            state.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
         for key, values in self.history.items():
             getattr(history, key)[:] = values
@@ -99,6 +100,11 @@ class Checkpoint:
                     f"checkpoint: {self.path} was trained with {name} = {self.configuration.get(name)!r} and this run asks for {value!r}; "
                     "give the run another checkpoint folder, or the same settings"
                 )
+
+
+def _laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """`value` in the memory layout of its parameter: a fused Adam walks both in memory order, not by index."""
+    return value if value.shape != parameter.shape else torch.empty_like(parameter).copy_(value).detach()
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
