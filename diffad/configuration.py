@@ -96,7 +96,8 @@ def load_experiment(path: Path | str) -> Experiment:
     """Read an experiment file.
 
     Raises:
-        ValueError: no such file, not YAML, or a key or value that is refused; the message names file and field.
+        ValueError: no such file, not YAML, or a key or value that is refused; the message names file and
+            field.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,7 +1,7 @@
 """An experiment file becomes a run record: split, train, score, judge.
 
-The test labels are revealed last, in exchange for the finished scores of every method at once; nothing before that line can
-depend on them.
+The test labels are revealed last, in exchange for the finished scores of every method at once; nothing before
+that line can depend on them.
 """
 
 import dataclasses
@@ -67,7 +67,9 @@ class Stopwatch:
 
 @dataclass
 class Scores:
-    """Finished scores of the test set: method -> float64 (n,), and the network evaluations an image each takes."""
+    """Finished scores of the test set: method -> float64 (n,), and the network evaluations an image each
+    takes.
+    """
 
     by_method: dict[str, np.ndarray]
     nfe: dict[str, int]
@@ -81,7 +83,9 @@ def make_split(experiment: Experiment, edition: Edition) -> Split:
 def train_model(
     edition: Edition, split: Split, checkpoints: Path | None, progress: bool = True
 ) -> tuple[DiffusionModel, TrainingHistory]:
-    """Train the edition's model on the split's normal images; taken up again from `checkpoints` where a run was stopped."""
+    """Train the edition's model on the split's normal images; taken up again from `checkpoints` where a run
+    was stopped.
+    """
     model = edition.model.build(edition.training.seed)
     history = fit(model, split.train, edition.training, split.validation, checkpoints, progress)
     return model, history
@@ -107,7 +111,9 @@ def calibrate(one_step: OneStepReconstruction, split: Split, scoring: ScoringCon
 def score_diffusion(
     model: DiffusionModel, split: Split, scoring: ScoringConfig, progress: bool = True
 ) -> Scores:
-    """Score the test images by one-step error at each level, by the rules over levels, and by partial diffusion."""
+    """Score the test images by one-step error at each level, by the rules over levels, and by partial
+    diffusion.
+    """
     one_step, partial = make_scorers(model, scoring, progress)
     calibration = calibrate(one_step, split, scoring)
     profile = one_step.profile(split.test)  # (n, levels)
@@ -143,7 +149,8 @@ def run_experiment(
         experiment: from `diffad.configuration.load_experiment`.
         edition_name: "smoke", "cpu" or "gpu".
         results: the record goes to results/NAME/EDITION, the trained model to its `model` folder.
-        checkpoints: training can be stopped and goes on from here; None keeps none. Removed once the record stands.
+        checkpoints: training can be stopped and goes on from here; None keeps none. Removed once the record
+            stands.
         progress: whether to show progress bars.
 
     Raises:

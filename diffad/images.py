@@ -1,7 +1,8 @@
 """Images at rest and images inside networks.
 
 At rest (files, data sets, a detector's input) images are uint8, shape (n, height, width, channels).
-Inside networks they are float32, shape (n, channels, height, width), in [-1, 1]. One function converts each way.
+Inside networks they are float32, shape (n, channels, height, width), in [-1, 1]. One function converts each
+way.
 """
 
 import numpy as np
@@ -65,7 +66,8 @@ def _refuse_dtype(images: np.ndarray, argument: str) -> None:
 
 
 def to_network(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-    """uint8 (n, height, width, channels) in 0..255 -> float32 (n, channels, height, width) in [-1, 1] on `device`.
+    """uint8 (n, height, width, channels) in 0..255 -> float32 (n, channels, height, width) in [-1, 1] on
+    `device`.
 
     The bytes travel to the device, four times fewer than floats.
     """
@@ -77,6 +79,8 @@ def to_network(images: np.ndarray, device: torch.device | str = "cpu") -> torch.
 
 
 def to_uint8(tensor: torch.Tensor) -> np.ndarray:
-    """float (n, channels, height, width) in [-1, 1] -> uint8 (n, height, width, channels); values outside are clipped."""
+    """float (n, channels, height, width) in [-1, 1] -> uint8 (n, height, width, channels); values outside are
+    clipped.
+    """
     pixels = tensor.detach().to("cpu", torch.float32).add(1.0).mul(127.5).round().clamp(0, 255)
     return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

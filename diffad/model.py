@@ -1,7 +1,7 @@
 """A diffusion model: a denoiser, the forward process it was trained against, and what its output means.
 
-Everything downstream (objectives, samplers, scorers) asks a `DiffusionModel` for eps, x0, v or the score and never
-knows which of them the network predicts.
+Everything downstream (objectives, samplers, scorers) asks a `DiffusionModel` for eps, x0, v or the score and
+never knows which of them the network predicts.
 """
 
 import json
@@ -37,7 +37,9 @@ class ModelConfig(BaseModel):
     learned_variance: bool = False
 
     def build(self, seed: int = 0) -> "DiffusionModel":
-        """The untrained model; its initial weights are a function of `seed` alone and no global state is touched."""
+        """The untrained model; its initial weights are a function of `seed` alone and no global state is
+        touched.
+        """
         process = ForwardProcess(make_schedule(self.schedule, self.num_steps, **self.schedule_parameters))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -54,8 +56,8 @@ class DiffusionModel(torch.nn.Module):
         network: anything that speaks the Denoiser protocol, trained or exact (`diffad.oracle`).
         process: the Markov forward process.
         parameterisation: what the network's output means: "eps", "x0" or "v".
-        learned_variance: whether the network returns twice the channels, the second half being the reverse variance
-            (Nichol & Dhariwal 2021, equation 15).
+        learned_variance: whether the network returns twice the channels, the second half being the reverse
+            variance (Nichol & Dhariwal 2021, equation 15).
         configuration: the words this model was built from; needed only to save it.
 
     Raises:
@@ -85,6 +87,11 @@ class DiffusionModel(torch.nn.Module):
     def num_steps(self) -> int:
         """T, the last time of the forward process."""
         return self.process.num_steps
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(height, width, channels) that the network is made for; None where it takes any."""
+        return getattr(self.network, "image_shape", None)
 
     def network_prediction(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
         """The network's raw output, in its own parameterisation; one network evaluation."""
@@ -149,7 +156,8 @@ class DiffusionModel(torch.nn.Module):
         """Read what `save` wrote. Nothing is unpickled.
 
         Raises:
-            CheckpointError: a file is missing, truncated, of another program, or the weights do not fit the network.
+            CheckpointError: a file is missing, truncated, of another program, or the weights do not fit the
+                network.
         """
         folder = Path(folder)
         configuration = _read_description(folder / DESCRIPTION_FILE)

@@ -1,7 +1,8 @@
 """Files and folders that are there whole or not at all.
 
-Whatever is written (checkpoint, run record, notebook) is written beside its place under a temporary name and renamed
-when whole, so that Ctrl-C, a kill or a full disk never leaves half of one to be taken for a whole one.
+Whatever is written (checkpoint, run record, notebook) is written beside its place under a temporary name and
+renamed when whole, so that Ctrl-C, a kill or a full disk never leaves half of one to be taken for a whole
+one.
 """
 
 import contextlib
@@ -38,10 +39,11 @@ def ensure_folder(folder: Path, argument: str = "folder") -> Path:
 
 @contextlib.contextmanager
 def publish_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `target`; on a clean exit it takes `target`'s place, otherwise it goes away.
+    """Yield an empty temporary folder beside `target`; on a clean exit it takes `target`'s place, otherwise
+    it goes away.
 
-    A folder that stood at `target` is replaced: it is renamed aside first, so that at each moment `target` is the old
-    folder, the new one, or (for the instant between two renames) absent; never a mixture.
+    A folder that stood at `target` is replaced: it is renamed aside first, so that at each moment `target` is
+    the old folder, the new one, or (for the instant between two renames) absent; never a mixture.
     """
     target = Path(target)
     ensure_folder(target.parent, "folder")
@@ -56,8 +58,13 @@ def publish_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             aside = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=target.parent))
             os.replace(target, aside / "old")
-            os.replace(partial, target)
-            shutil.rmtree(aside)
+            try:
+                os.replace(partial, target)
+            except BaseException:
+                os.replace(aside / "old", target)
+                raise
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
         else:
             os.replace(partial, target)
         _flush_to_disk(target.parent)
@@ -67,7 +74,9 @@ def publish_folder(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def publish_file(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; on a clean exit it takes `target`'s place, otherwise it goes away."""
+    """Yield a temporary path beside `target`; on a clean exit it takes `target`'s place, otherwise it goes
+    away.
+    """
     target = Path(target)
     ensure_folder(target.parent, "folder")
     prefix, suffix = _partial_name(target)

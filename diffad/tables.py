@@ -1,4 +1,6 @@
-"""Tables of results, from a run record and its raw scores to what a page shows. Nothing here is computed by hand."""
+"""Tables of results, from a run record and its raw scores to what a page shows. Nothing here is computed by
+hand.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +17,9 @@ from diffad.run_record import RunScores
 def group_results(
     record: RunRecord, scores: RunScores, methods: Sequence[str], metric: str = "auroc"
 ) -> GroupResults:
-    """Every group's metric for `methods`, on the record's own bootstrap draws, so that differences are paired."""
+    """Every group's metric for `methods`, on the record's own bootstrap draws, so that differences are
+    paired.
+    """
     settings = record.evaluation
     chosen = {method: scores.by_method[method] for method in methods}
     return evaluate_groups(
@@ -31,7 +35,8 @@ def group_results(
 
 
 def intervals(results: GroupResults) -> pd.DataFrame:
-    """One row a group and method: columns group, method, estimate, low, high; the mean over groups left out."""
+    """One row a group and method: columns group, method, estimate, low, high; the mean over groups left out.
+    """
     rows = [
         {"group": group, "method": method, **vars(results.interval(results.metrics[0], method, group))}
         for group in results.groups
@@ -48,7 +53,9 @@ def means(results: GroupResults) -> dict[str, Interval]:
 
 
 def summary_table(record: RunRecord, methods: Sequence[str]) -> pd.DataFrame:
-    """One row a method, best first: mean AUROC, AP and FPR95 over groups in % with 95 % intervals, NFE and seconds."""
+    """One row a method, best first: mean AUROC, AP and FPR95 over groups in % with 95 % intervals, NFE and
+    seconds.
+    """
     rows = []
     for method in methods:
         cells = {title: record.interval(method, metric).percent() for metric, title in METRIC_TITLES.items()}
@@ -68,7 +75,9 @@ METRIC_TITLES = {"auroc": "AUROC", "average_precision": "AP", "fpr_at_95_tpr": "
 
 
 def per_group_percent(results: GroupResults) -> pd.DataFrame:
-    """A row a group, hardest for the first method at the bottom, then the mean; "87.1 (85.9, 88.3)" in each method's column."""
+    """A row a group, hardest for the first method at the bottom, then the mean; "87.1 (85.9, 88.3)" in each
+    method's column.
+    """
     metric = results.metrics[0]
     first = {group: results.interval(metric, results.methods[0], group).estimate for group in results.groups}
     order = [*sorted(results.groups, key=first.get, reverse=True), MEAN_OVER_GROUPS]
@@ -82,7 +91,8 @@ def per_group_percent(results: GroupResults) -> pd.DataFrame:
 
 
 def paired_differences(results: GroupResults, method: str, others: Sequence[str]) -> pd.DataFrame:
-    """`method` minus each of `others`: the mean difference in points with its paired interval, and groups won, tied and lost.
+    """`method` minus each of `others`: the mean difference in points with its paired interval, and groups
+    won, tied and lost.
 
     A group is won or lost where the paired interval of its difference leaves 0 out, tied where it does not.
     """
@@ -104,7 +114,9 @@ def paired_differences(results: GroupResults, method: str, others: Sequence[str]
 
 
 def level_table(results: GroupResults, levels: dict[str, float]) -> pd.DataFrame:
-    """AUROC in [0, 1] of each group (rows) at each noise level (columns t/T); `levels` maps method names to levels."""
+    """AUROC in [0, 1] of each group (rows) at each noise level (columns t/T); `levels` maps method names to
+    levels.
+    """
     metric = results.metrics[0]
     table = {
         level: [results.interval(metric, name, group).estimate for group in results.groups]
@@ -114,7 +126,9 @@ def level_table(results: GroupResults, levels: dict[str, float]) -> pd.DataFrame
 
 
 def verdict(difference: Interval) -> str:
-    """One word for a claim that a difference is positive: holds, does not hold, or cannot be told from these data."""
+    """One word for a claim that a difference is positive: holds, does not hold, or cannot be told from these
+    data.
+    """
     if difference.low > 0:
         return "holds"
     return "does not hold" if difference.high < 0 else "cannot be told"

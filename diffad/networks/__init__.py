@@ -23,7 +23,8 @@ class Denoiser(Protocol):
             t: times in 1..T, int64, shape (batch,).
 
         Returns:
-            A tensor of x_t's shape, or with twice its channels where the network also learns the reverse variance.
+            A tensor of x_t's shape, or with twice its channels where the network also learns the reverse
+            variance.
         """
         ...
 

@@ -1,7 +1,7 @@
 """The U-Net denoiser of DDPM (Ho et al. 2020, appendix B), built on diffusers' `UNet2DModel`.
 
-Residual blocks at a falling resolution, attention where the maps are smallest, skip connections across; the time enters
-every block as a sinusoidal embedding.
+Residual blocks at a falling resolution, attention where the maps are smallest, skip connections across; the
+time enters every block as a sinusoidal embedding.
 """
 
 from typing import Literal
@@ -68,6 +68,13 @@ class UNet(torch.nn.Module):
         )
         self.to(memory_format=torch.channels_last)  # convolutions on CPU and GPU are faster so
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images it is made for."""
+        return self.configuration.image_size, self.configuration.image_size, self.configuration.channels
+
     def forward(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """x_t: (batch, channels, size, size); t: (batch,) in 1..T -> (batch, channels or twice that, size, size)."""
+        """x_t: (batch, channels, size, size); t: (batch,) in 1..T -> (batch, channels or twice that, size,
+        size).
+        """
         return self.unet(x_t, t - 1).sample

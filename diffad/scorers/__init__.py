@@ -1,4 +1,6 @@
-"""Anomaly scores: (diffusion model, images) -> a number an image, higher = more anomalous, and where it can, a map."""
+"""Anomaly scores: (diffusion model, images) -> a number an image, higher = more anomalous, and where it can,
+a map.
+"""
 
 from diffad.scorers.calibration import COMBINATIONS, LevelCalibration
 from diffad.scorers.evaluator import Evaluator, shared_noise

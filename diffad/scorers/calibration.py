@@ -1,9 +1,9 @@
 """From a profile of errors over noise levels to one score, calibrated on held-out normal images.
 
-Raw errors of two levels have different sizes and cannot be added. Each level's error becomes a z-score against held-out normals;
-then the levels are combined. One-sided rules ask "worse reconstructed than normal?". Two-sided ones also ask "suspiciously
-well?": images simpler than normal ones (smaller digits, smooth objects) are reconstructed better than normal and invert every
-one-sided score.
+Raw errors of two levels have different sizes and cannot be added. Each level's error becomes a z-score against
+held-out normals; then the levels are combined. One-sided rules ask "worse reconstructed than normal?". Two-sided
+ones also ask "suspiciously well?": images simpler than normal ones (smaller digits, smooth objects) are
+reconstructed better than normal and invert every one-sided score.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ COMBINATIONS = ("mean", "max", "max_abs", "mahalanobis")
 class LevelCalibration:
     """Mean, spread and covariance of the log errors of held-out normal images.
 
-    Logarithms, because errors are positive and skewed: on a log scale normals are close to symmetric, and a two-sided score
-    treats "half the error" and "twice the error" alike.
+    Logarithms, because errors are positive and skewed: on a log scale normals are close to symmetric, and a
+    two-sided score treats "half the error" and "twice the error" alike.
 
     Args:
         profile: errors of held-out normal images, (n, levels), positive, n >= 2.
@@ -26,7 +26,8 @@ class LevelCalibration:
         covariance_: Ledoit-Wolf estimate of the z-scores' covariance, (levels, levels).
 
     Raises:
-        ValueError: not a finite positive (n, levels) array with two or more images, or a level at which all errors are equal.
+        ValueError: not a finite positive (n, levels) array with two or more images, or a level at which all
+            errors are equal.
     """
 
     def __init__(self, profile: np.ndarray):
@@ -44,7 +45,9 @@ class LevelCalibration:
         self.covariance_ = self._estimator.covariance_
 
     def z_scores(self, profile: np.ndarray) -> np.ndarray:
-        """(n, levels) errors -> (n, levels) z-scores; 0 is a typical normal image, positive is worse reconstructed."""
+        """(n, levels) errors -> (n, levels) z-scores; 0 is a typical normal image, positive is worse
+        reconstructed.
+        """
         logs = _log_profile(profile)
         if logs.shape[1] != len(self.mean_):
             raise ValueError(f"profile: got {logs.shape[1]} levels, expected {len(self.mean_)} as calibrated")
@@ -55,8 +58,9 @@ class LevelCalibration:
 
         Args:
             profile: errors (n, levels).
-            rule: "mean" z-score and "max" z-score (one-sided); "max_abs", the largest |z| (two-sided); "mahalanobis", the
-                distance of the whole profile from the normal mean (two-sided, aware of correlated levels).
+            rule: "mean" z-score and "max" z-score (one-sided); "max_abs", the largest |z| (two-sided);
+                "mahalanobis", the distance of the whole profile from the normal mean (two-sided, aware of
+                correlated levels).
 
         Raises:
             ValueError: another rule, or another number of levels than calibrated.

@@ -1,7 +1,8 @@
-"""How far a reconstruction is from its image. Each takes (x_0, x_hat), shape (batch, channels, height, width) in [-1, 1].
+"""How far a reconstruction is from its image. Each takes (x_0, x_hat), shape (batch, channels, height, width)
+in [-1, 1].
 
-`_map` functions keep the pixels, (batch, height, width); the others give one number an image, (batch,). Survey section 3:
-A = d(x, x_hat), d in {L1, L2}.
+`_map` functions keep the pixels, (batch, height, width); the others give one number an image, (batch,).
+Survey section 3: A = d(x, x_hat), d in {L1, L2}.
 """
 
 from collections.abc import Callable

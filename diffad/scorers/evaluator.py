@@ -1,8 +1,9 @@
 """One evaluator under every score: (image, level, draw) tuples flattened into full batches.
 
-Scores must not depend on which images happen to be neighbours. So all images share one bank of noise (common random numbers,
-in antithetic pairs: draw 2k+1 is minus draw 2k), each noise being a function of (seed, level, pair) alone, and every batch has
-one shape: the last is padded. On a CPU an image's score is then the same to the last bit in any order and any company.
+Scores must not depend on which images happen to be neighbours. So all images share one bank of noise (common
+random numbers, in antithetic pairs: draw 2k+1 is minus draw 2k), each noise being a function of (seed, level,
+pair) alone, and every batch has one shape: the last is padded. On a CPU an image's score is then the same to the
+last bit in any order and any company.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from diffad.model import DiffusionModel
 
 
 def shared_noise(shape: Sequence[int], level: int, draw: int, seed: int) -> torch.Tensor:
-    """The noise that every image meets at `level` in `draw`: standard normal, float32, of `shape`, on the CPU.
+    """The noise that every image meets at `level` in `draw`: standard normal, float32, of `shape`, on the
+    CPU.
 
     Draws 2k and 2k + 1 are each other's negative, which cancels the odd part of the error that a draw brings.
     """
@@ -36,7 +38,8 @@ class Evaluator:
         progress: whether to show a progress bar.
 
     Attributes:
-        evaluations: network evaluations counted so far, padding excluded; divided by the images it gives the NFE an image.
+        evaluations: network evaluations counted so far, padding excluded; divided by the images it gives the
+            NFE an image.
     """
 
     def __init__(self, model: DiffusionModel, batch_size: int = 250, seed: int = 0, progress: bool = False):
@@ -61,7 +64,8 @@ class Evaluator:
             images: uint8 (n, height, width, channels).
             levels: times in 1..T.
             num_draws: noises a level; even, so that draws come in antithetic pairs, or 1.
-            measure: (x_0, predicted x_0), both (batch, channels, height, width) in [-1, 1], -> (batch, ...) numbers.
+            measure: (x_0, predicted x_0), both (batch, channels, height, width) in [-1, 1], -> (batch, ...)
+                numbers.
             description: shown before the progress bar.
 
         Returns:
@@ -102,7 +106,7 @@ class Evaluator:
         Returns:
             float64 (n, ...).
         """
-        check_images(images)
+        check_images(images, "images", self.model.image_shape)
         before = self.evaluations
         values = self._in_full_batches(
             len(images),
@@ -130,7 +134,9 @@ class Evaluator:
         evaluate: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         description: str,
     ) -> np.ndarray:
-        """Evaluate tuples 0..total-1, tuple k being copy k % copies of image k // copies; the last batch is padded."""
+        """Evaluate tuples 0..total-1, tuple k being copy k % copies of image k // copies; the last batch is
+        padded.
+        """
         results = []
         bar = tqdm(
             total=total // copies, desc=description, unit="image", disable=not self.progress, mininterval=0.5
@@ -148,7 +154,7 @@ class Evaluator:
         return np.concatenate(results)
 
     def _check(self, images: np.ndarray, levels: Sequence[int], num_draws: int) -> None:
-        check_images(images)
+        check_images(images, "images", self.model.image_shape)
         if not len(levels) or not all(1 <= level <= self.model.num_steps for level in levels):
             raise ValueError(
                 f"levels: got {list(levels)}, expected at least one time in 1..{self.model.num_steps}"

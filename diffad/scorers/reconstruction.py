@@ -1,10 +1,12 @@
-"""Reconstruction error: the paper's score. Noise an image, denoise it with a model of normal images, measure what changed.
+"""Reconstruction error: the paper's score. Noise an image, denoise it with a model of normal images, measure
+what changed.
 
-    OneStepReconstruction   one evaluation a level and draw: x0_hat(x_t) against x_0, at several levels at once
+    OneStepReconstruction   one evaluation a level and draw: x0_hat(x_t) against x_0, at several levels
     PartialDiffusion        noise to one level, walk back in several DDIM steps (AnoDDPM, Wyatt et al. 2022)
 
-At level t the squared one-step error is (1 - alpha_bar_t) / alpha_bar_t times the error of the predicted noise, so within
-one level both rank images alike. Levels see different things: fine noise asks for texture, coarse noise for shape.
+At level t the squared one-step error is (1 - alpha_bar_t) / alpha_bar_t times the error of the predicted
+noise, so within one level both rank images alike. Levels see different things: fine noise asks for texture,
+coarse noise for shape.
 """
 
 from collections.abc import Sequence
@@ -56,7 +58,9 @@ class OneStepReconstruction:
         return len(self.levels) * self.num_draws
 
     def profile(self, images: np.ndarray) -> np.ndarray:
-        """Errors of uint8 images (n, h, w, c) at each level: float64 (n, levels), higher = worse reconstructed."""
+        """Errors of uint8 images (n, h, w, c) at each level: float64 (n, levels), higher = worse
+        reconstructed.
+        """
         return self.evaluator.one_step(images, self.levels, self.num_draws, self._distance)
 
     def maps(self, images: np.ndarray) -> np.ndarray:
