@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from diffad.errors import DataCorrupted
 

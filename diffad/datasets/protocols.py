@@ -186,6 +186,50 @@ def official_split(
     )
 
 
+def redrawn_split(
+    name: str,
+    *,
+    side: int | None = None,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    home: Path | None = None,
+) -> Split:
+    """Like `official_split`, but which good images are tested is drawn anew from those of both parts.
+
+    For copies of a category whose good test images are not a fair sample: if they are all of one colour that
+    few training images have, a detector of that colour looks like a detector of defects. As many good images
+    are tested as in the official split, and all defective ones. Indices count the training part first, then
+    the test part.
+
+    Args:
+        name, side, validation_fraction, home: as for `official_split`.
+        seed: non-negative integer; it draws the good images that are tested, and the validation images.
+    """
+    if not name.startswith((FOLDER, "mvtec-ad/")):
+        raise ValueError(f"name must be mvtec-ad/CATEGORY or folder:PATH, got {name!r}")
+    rng = generator(seed)
+    train, test = load(name, "train", home, side), load(name, "test", home, side)
+    pool = np.concatenate([train.images, test.images])
+    classes = np.concatenate([np.zeros(len(train), np.int64), test.labels])
+    good = rng.permutation(np.flatnonzero(classes == 0))
+    num_tested = int((test.labels == 0).sum())
+    tested = np.sort(np.concatenate([good[:num_tested], np.flatnonzero(classes)]))
+    masks = None
+    if test.masks is not None:
+        masks = np.concatenate([np.zeros((len(train), *test.masks.shape[1:]), bool), test.masks])[tested]
+    answers = TestLabels(
+        (classes[tested] != 0).astype(np.int64), np.array(test.class_names)[classes[tested]], tested, masks
+    )
+    return Split(
+        "redrawn_split",
+        name,
+        seed,
+        {"side": pool.shape[1], "validation_fraction": validation_fraction},
+        divide(pool, np.sort(good[num_tested:]), validation_fraction, pool[tested], rng),
+        answers,
+    )
+
+
 def _class_sources(
     name: str, normal: int | Sequence[int], rng: np.random.Generator, home: Path | None
 ) -> tuple[ImageSet, np.ndarray, ImageSet, np.ndarray]:

@@ -180,7 +180,7 @@ def leak_effect(frame: pd.DataFrame) -> Figure:
     left.set_yticks(
         places, [f"{name} ({rows:,})" for name, rows in zip(ordered["set"], ordered["rows"], strict=True)]
     )
-    left.set_xlabel("tested normals that were trained on, %")
+    left.set_xlabel("tested normals seen in training, %")
     right.hlines(places, 100 * ordered["honest"], 100 * ordered["leaking"], color="0.7", zorder=1)
     right.scatter(100 * ordered["honest"], places, color=NORMAL, marker="o", label="split first", zorder=2)
     right.scatter(

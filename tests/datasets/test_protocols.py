@@ -14,6 +14,7 @@ from diffad.datasets.protocols import (
     contaminated_one_versus_rest,
     official_split,
     one_versus_rest,
+    redrawn_split,
 )
 from diffad.datasets.split import divide
 from diffad.datasets.vector_protocols import (
@@ -34,6 +35,7 @@ SPLITS = {
     "clean_versus_corrupted": lambda seed, home: clean_versus_corrupted("digits", per_group=20, seed=seed),
     "official MNIST-C": lambda seed, home: clean_versus_corrupted("mnist-c", seed=seed, home=home),
     "official MVTec": lambda seed, home: official_split("mvtec-ad/screw", side=16, seed=seed, home=home),
+    "redrawn MVTec": lambda seed, home: redrawn_split("mvtec-ad/screw", side=16, seed=seed, home=home),
     "ADBench": lambda seed, home: adbench_semi_supervised(TABLE, seed=seed, home=home),
     "ADBench contaminated": lambda seed, home: adbench_contaminated(TABLE, 0.1, seed=seed, home=home),
 }
@@ -239,6 +241,20 @@ def test_official_split_carries_masks_in_the_order_of_the_test_set(full_home: Pa
     assert split.describe()["sizes"] == {"train": 8, "validation": 1, "test": 9}
     # The test part repeats a training image.
     assert split.describe()["duplicates_dropped"] == {"also_in_test": 1, "also_in_validation": 0}
+
+
+def test_redrawn_split_tests_good_images_of_both_parts(full_home: Path) -> None:
+    train, test = (load("mvtec-ad/screw", part, full_home, side=16) for part in ("train", "test"))
+    pool = np.concatenate([train.images, test.images])
+    from_training = 0
+    for seed in range(4):
+        split = redrawn_split("mvtec-ad/screw", side=16, seed=seed, home=full_home)
+        revealed = answers(split)
+        assert np.array_equal(split.test, pool[revealed.indices])
+        assert (revealed.groups == "good").sum() == 4 and (revealed.labels == 1).sum() == 5
+        assert np.array_equal(revealed.masks.any(axis=(1, 2)), revealed.labels == 1)
+        from_training += (revealed.indices[revealed.labels == 0] < len(train)).sum()
+    assert 0 < from_training < 16
 
 
 def test_a_folder_of_ones_own_is_split_like_a_category(full_home: Path) -> None:

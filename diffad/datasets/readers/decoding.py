@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 from PIL import Image, UnidentifiedImageError
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from diffad.errors import DataCorrupted
 from diffad.storage import publish_file
