@@ -155,3 +155,34 @@ def curves(
     )
     axis.legend(fontsize=9)
     return figure
+
+
+def where_bits_go(spent: Mapping[str, np.ndarray], parts: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Where along the way each schedule spends its bits, and what the three parts of the bound add up to.
+
+    Args:
+        spent: name -> bits per dimension in equal bins of t / T.
+        parts: name -> "reconstruction", "denoising" and "prior" in bits per dimension.
+    """
+    figure = Figure(figsize=(8.6, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    for (name, values), style in zip(spent.items(), styles(len(spent)), strict=True):
+        edges = np.linspace(0, 1, len(values) + 1)
+        left.stairs(values, edges, label=name, linewidth=2, **style)
+    left.set(xlabel="t / T", ylabel="bits per dimension in the bin", xlim=(0, 1), yscale="log")
+    left.legend()
+    start = np.zeros(len(parts))
+    looks = {
+        "reconstruction": ("$L_0$", ""),
+        "denoising": ("sum of $L_{t-1}$", "//"),
+        "prior": ("$L_T$", "xx"),
+    }
+    for (part, (label, hatch)), colour in zip(looks.items(), COLOURS, strict=False):
+        widths = np.array([values[part] for values in parts.values()])
+        right.barh(list(parts), widths, left=start, color=colour, hatch=hatch, edgecolor="white", label=label)
+        start += widths
+    right.set(xlabel="bits per dimension")
+    right.invert_yaxis()
+    handles, labels = right.get_legend_handles_labels()
+    right.legend(handles, labels, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
+    return figure
