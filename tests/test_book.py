@@ -154,7 +154,7 @@ def computed_page() -> nbformat.NotebookNode:
     )
     cells = [nbformat.v4.new_markdown_cell(CHAPTER), nbformat.v4.new_code_cell(source, outputs=[output])]
     nb = notebook.clean(nbformat.v4.new_notebook(cells=cells))
-    inputs = {"source": "", "library": "", "parameters": "", "records": {}, "datasets": {}}
+    inputs = {"source": "", "library": "", "parameters": "", "files": "", "records": {}, "datasets": {}}
     run = {"date": "2020-02-29", "seconds": 90.0, "device": "abacus", "python": "3.11.0", "versions": {}}
     nb.metadata["diffad"] = {
         "page": "chapter",

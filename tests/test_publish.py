@@ -57,17 +57,20 @@ def test_a_recorded_edition_is_not_computed_again_by_a_fresh_checkout(project):
     assert project.publish(force=True).outcomes == {"page": "run again, same outputs"}
 
 
-def test_source_library_parameters_and_records_each_change_the_key(project):
+def test_source_library_parameters_files_and_records_each_change_the_key(project):
     code = "# %%\nfrom diffad import used\n"
-    project.add("page", code, records=["results/run"])
+    reads = {"records": ["results/run"], "files": ["experiments/one.yaml"]}
+    project.add("page", code, **reads)
     project.write("results/run/record.json", "{}")
+    project.write("experiments/one.yaml", "a: 1")
     keys = [project.inputs("page").key]
     for change in (
-        lambda: project.add("page", code + "# a comment\n", records=["results/run"]),
+        lambda: project.add("page", code + "# a comment\n", **reads),
         lambda: project.write("diffad/deep.py", "VALUE = 2\n"),
         lambda: project.write("diffad/__init__.py", "VALUE = 2\n"),
-        lambda: project.add("page", code, records=["results/run"], parameters={"size": 4}),
+        lambda: project.add("page", code, parameters={"size": 4}, **reads),
         lambda: project.write("results/run/record.json", "{ }"),
+        lambda: project.write("experiments/one.yaml", "a: 2"),
     ):
         change()
         keys.append(project.inputs("page").key)
@@ -211,6 +214,8 @@ def test_a_page_without_data_and_without_a_committed_run_is_a_fault_that_names_t
             "exactly one code cell tagged `parameters`, found 0",
         ),
         (HEADER + '# %% tags=["parameters"]\nother = 1\n\n', {}, "found 2"),
+        (HEADER + '# %% mystnb={"image":\n1\n\n', {}, "must stand on its `# %%` line"),
+        (HEADER, {"files": ["nowhere.yaml"]}, "there is no file nowhere.yaml"),
         (HEADER, {"parameters": {"sise": 4}}, "has no parameter sise"),
     ],
 )

@@ -24,6 +24,7 @@ class Page(BaseModel):
     edition: Edition = Field(description="smoke: seconds; cpu: a two-core machine; gpu: one modern GPU")
     parameters: dict[str, bool | int | float | str | list[int | float | str]] = Field(default_factory=dict)
     datasets: tuple[str, ...] = Field(default=(), description="data sets that must be in the data home")
+    files: tuple[str, ...] = Field(default=(), description="other files that the page reads")
     records: tuple[str, ...] = Field(default=(), description="folders of run records that the page reads")
     timeout: int = Field(default=600, gt=0, description="seconds that one cell may take")
 

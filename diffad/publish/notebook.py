@@ -35,10 +35,15 @@ def read_source(page: Page, root: Path) -> NotebookNode:
     """Read a py:percent source into a notebook whose cells have stable identifiers.
 
     Raises:
-        NotebookFault: not exactly one code cell tagged `parameters`, or a parameter that this cell does not
-            assign.
+        NotebookFault: a cell whose settings cannot be read, not exactly one code cell tagged `parameters`, or
+            a parameter that this cell does not assign.
     """
     notebook = jupytext.read(root / page.source)
+    for cell in notebook.cells:
+        if fault := cell.metadata.get("incorrectly_encoded_metadata"):
+            raise NotebookFault(
+                f"{page.source}: the settings of a cell must stand on its `# %%` line: {fault}"
+            )
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1 or tagged[0].cell_type != "code":
         raise NotebookFault(

@@ -169,7 +169,7 @@ def run_page(plan: Plan, root: Path, path: Path) -> bool:
     notebooks.check_outputs(executed, page.page, root)
     unfinished.unlink()
     description = provenance.Provenance(
-        run=run, inputs=plan.inputs, **page.model_dump(exclude={"title", "records", "timeout"})
+        run=run, inputs=plan.inputs, **page.model_dump(exclude={"title", "files", "records", "timeout"})
     )
     executed.metadata[provenance.METADATA] = description.model_dump(mode="json")
     before = read_executed(path)
