@@ -41,12 +41,17 @@ class LowDiscrepancyTimes:
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """t int64 (batch,) in 1..T, in random order, and weights of 1."""
-        device = generator.device
-        offset = torch.rand(1, generator=generator, device=device, dtype=torch.float64)
-        position = (offset + torch.arange(batch, device=device) / batch) % 1.0
+        position = low_discrepancy_uniform(batch, generator)
         t = (position * self.num_steps).long().clamp(max=self.num_steps - 1) + 1
-        order = torch.randperm(batch, generator=generator, device=device)
-        return t[order], torch.ones(batch, device=device)
+        return t, torch.ones(batch, device=generator.device)
+
+
+def low_discrepancy_uniform(batch: int, generator: torch.Generator) -> Tensor:
+    """Numbers (u + i / batch) mod 1 from one uniform u, in random order; float64 (batch,) in [0, 1)."""
+    device = generator.device
+    offset = torch.rand(1, generator=generator, device=device, dtype=torch.float64)
+    position = (offset + torch.arange(batch, device=device, dtype=torch.float64) / batch) % 1.0
+    return position[torch.randperm(batch, generator=generator, device=device)]
 
 
 class ImportanceTimes:
