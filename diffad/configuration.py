@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diffad.baselines import BASELINES
 from diffad.model import ModelConfig
-from diffad.scorers import COMBINATIONS, DEFAULT_LEVELS
+from diffad.scorers import COMBINATIONS, DEFAULT_LEVELS, levels_from_fractions
 from diffad.training import TrainingConfig
 
 
@@ -44,6 +44,10 @@ class ScoringConfig(BaseModel):
     batch_size: int = Field(default=250, ge=1)
 
     def model_post_init(self, context: Any) -> None:
+        if self.num_draws != 1 and self.num_draws % 2:
+            raise ValueError(
+                f"num_draws: got {self.num_draws}, expected 1 or an even number (antithetic pairs)"
+            )
         if self.single_level not in self.levels:
             raise ValueError(
                 f"single_level: got {self.single_level}, expected one of levels {list(self.levels)}"
@@ -68,6 +72,14 @@ class Edition(BaseModel):
         if unknown:
             raise ValueError(
                 f"baselines: got {', '.join(unknown)}, expected some of {', '.join(sorted(BASELINES))}"
+            )
+        num_steps = self.model.num_steps
+        levels_from_fractions(self.scoring.levels, num_steps)  # refused now, not after hours of training
+        (start,) = levels_from_fractions([self.scoring.partial_diffusion.start], num_steps)
+        if self.scoring.partial_diffusion.num_steps > start:
+            raise ValueError(
+                f"partial_diffusion.num_steps: got {self.scoring.partial_diffusion.num_steps}, expected 1..{start}, "
+                "the noise level that it starts from"
             )
 
 
@@ -106,7 +118,7 @@ def load_experiment(path: Path | str) -> Experiment:
         )
     try:
         return Experiment.model_validate(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"experiment: {path} is not YAML ({' '.join(str(error).split())})") from error
     except ValidationError as error:
         first = error.errors()[0]

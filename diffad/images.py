@@ -71,7 +71,7 @@ def to_network(images: np.ndarray, device: torch.device | str = "cpu") -> torch.
 
     The bytes travel to the device, four times fewer than floats.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)  # (n, h, w, c) uint8
+    pixels = torch.from_numpy(np.require(images, requirements=("C", "W"))).to(device)  # (n, h, w, c) uint8
     pixels = pixels.permute(0, 3, 1, 2).to(
         torch.float32, memory_format=torch.contiguous_format
     )  # (n, c, h, w)

@@ -6,14 +6,15 @@ never knows which of them the network predicts.
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from diffad.errors import CheckpointError
-from diffad.networks import Denoiser, make_network
+from diffad.networks import Denoiser, make_network, network_configuration
 from diffad.process import ForwardProcess
 from diffad.schedules import make_schedule
 from diffad.storage import publish_folder
@@ -33,8 +34,22 @@ class ModelConfig(BaseModel):
     schedule: str = "cosine"
     schedule_parameters: dict = Field(default_factory=dict)
     num_steps: int = Field(default=1000, ge=1, le=10_000)
-    parameterisation: str = "eps"
+    parameterisation: Literal[PARAMETERISATIONS] = "eps"
     learned_variance: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> "ModelConfig":
+        network = network_configuration(self.network, self.network_parameters)
+        if network.learned_variance != self.learned_variance:
+            raise ValueError(
+                f"learned_variance: got {self.learned_variance} for the model and {network.learned_variance} in "
+                "network_parameters, expected the same in both"
+            )
+        try:
+            make_schedule(self.schedule, self.num_steps, **self.schedule_parameters)
+        except TypeError as error:  # pydantic reports ValueError alone with the field's name
+            raise ValueError(f"schedule_parameters: {error}") from error
+        return self
 
     def build(self, seed: int = 0) -> "DiffusionModel":
         """The untrained model; its initial weights are a function of `seed` alone and no global state is
@@ -132,13 +147,17 @@ class DiffusionModel(torch.nn.Module):
 
         Raises:
             CheckpointError: the model was not built from a `ModelConfig`.
-            ValueError: the folder cannot be written.
+            ValueError: the folder cannot be written, or holds other files, which replacing it would remove.
         """
         if self.configuration is None:
             raise CheckpointError(
                 "model: got one that was not built from a ModelConfig, expected ModelConfig(...).build() for a model to be saved"
             )
         folder = Path(folder)
+        others = sorted({path.name for path in folder.glob("*")} - {WEIGHTS_FILE, DESCRIPTION_FILE})
+        if others or folder.is_file():
+            what = f"a folder that holds {others[0]!r}" if others else "a file"
+            raise ValueError(f"folder: {folder} is {what}, expected a new folder or one with a saved model")
         with publish_folder(folder) as partial:
             save_file(
                 {

@@ -6,10 +6,11 @@ Every one speaks the same protocol, so that no scorer or sampler knows which net
 from typing import Protocol
 
 import torch
+from pydantic import BaseModel, ValidationError
 
 from diffad.networks.unet import UNET_SIZES, UNet, UNetConfig
 
-__all__ = ["NETWORKS", "Denoiser", "UNET_SIZES", "UNet", "UNetConfig", "make_network"]
+__all__ = ["NETWORKS", "Denoiser", "UNET_SIZES", "UNet", "UNetConfig", "make_network", "network_configuration"]
 
 
 class Denoiser(Protocol):
@@ -32,13 +33,24 @@ class Denoiser(Protocol):
 NETWORKS = {"unet": (UNet, UNetConfig)}
 
 
-def make_network(kind: str, configuration: dict) -> torch.nn.Module:
-    """Build the network named `kind` from a plain dictionary.
+def network_configuration(kind: str, parameters: dict) -> BaseModel:
+    """The checked configuration of the network named `kind`.
 
     Raises:
-        ValueError: an unknown kind, or a key or value that the network's configuration refuses.
+        ValueError: an unknown kind, or a key or value that the network's configuration refuses, by its name.
     """
     if kind not in NETWORKS:
         raise ValueError(f"network: got {kind!r}, expected one of {', '.join(sorted(NETWORKS))}")
-    network, configuration_class = NETWORKS[kind]
-    return network(configuration_class(**configuration))
+    _, configuration_class = NETWORKS[kind]
+    try:
+        return configuration_class(**parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["network_parameters", *map(str, first["loc"])])
+        raise ValueError(f"{where}: {first['msg']}") from error
+
+
+def make_network(kind: str, parameters: dict) -> torch.nn.Module:
+    """Build the network named `kind` from a plain dictionary; ValueError as `network_configuration`."""
+    configuration = network_configuration(kind, parameters)
+    return NETWORKS[kind][0](configuration)
