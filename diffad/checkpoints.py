@@ -1,7 +1,7 @@
 """Training checkpoints: safetensors and JSON, whole or not at all, the last few kept.
 
-A checkpoint holds the network, its moving average and the optimiser's state. There is no random state in it: training draws
-every random number as a function of (seed, update).
+A checkpoint holds the network, its moving average and the optimiser's state. There is no random state in it:
+training draws every random number as a function of (seed, update).
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from diffad.model import load_weights, read_weights
 from diffad.storage import publish_folder
 
 if TYPE_CHECKING:
-    from diffad.training import TrainingConfig, TrainingHistory
+    from diffad.training import TrainingHistory
 
 FORMAT = "diffad-checkpoint-1"
 NAME = "update-{:08d}"
@@ -49,15 +49,15 @@ class Checkpoint:
         update: int,
         seconds: float,
         history: "TrainingHistory",
-        configuration: "TrainingConfig",
+        settings: dict,
     ) -> "Checkpoint":
-        """Copy the state of a run to the CPU."""
+        """Copy the state of a run to the CPU; `settings` are all that its weights follow from, as plain JSON values."""
         tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
         tensors |= {f"average.{index}": value for index, value in enumerate(ema.shadow_params)}
         for index, values in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
         tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
-        return cls(tensors, update, seconds, dataclasses.asdict(history), configuration.model_dump())
+        return cls(tensors, update, seconds, dataclasses.asdict(history), settings)
 
     def apply(
         self,
@@ -65,14 +65,14 @@ class Checkpoint:
         ema: EMAModel,
         optimiser: torch.optim.Optimizer,
         history: "TrainingHistory",
-        configuration: "TrainingConfig",
+        settings: dict,
     ) -> None:
         """Put the state back.
 
         Raises:
             CheckpointError: another architecture, or settings under which the run could not have come here.
         """
-        self._check_settings(configuration.model_dump())
+        self._check_settings(settings)
         load_weights(network, self._part("network."), self.path / TENSORS_FILE)
         for index, value in self._part("average.").items():
             ema.shadow_params[int(index)].copy_(value)
@@ -95,15 +95,16 @@ class Checkpoint:
 
     def _check_settings(self, settings: dict) -> None:
         for name, value in settings.items():
-            if name not in FREE_SETTINGS and self.configuration.get(name) != value:
+            if name not in FREE_SETTINGS and name in self.configuration and self.configuration[name] != value:
                 raise CheckpointError(
-                    f"checkpoint: {self.path} was trained with {name} = {self.configuration.get(name)!r} and this run asks for {value!r}; "
+                    f"checkpoint: {self.path} was trained with {name} = {self.configuration[name]!r} and this run asks for {value!r}; "
                     "give the run another checkpoint folder, or the same settings"
                 )
 
 
 def _laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """`value` in the memory layout of its parameter: a fused Adam walks both in memory order, not by index."""
+    """`value` in the memory layout of its parameter: a fused Adam walks both in memory order, not by index.
+    """
     return value if value.shape != parameter.shape else torch.empty_like(parameter).copy_(value).detach()
 
 
@@ -148,7 +149,9 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the latest update in `folder`, or None. Half-written ones have other names and do not count."""
+    """The checkpoint of the latest update in `folder`, or None. Half-written ones have other names and do not
+    count.
+    """
     found = _checkpoints(folder)
     return found[-1] if found else None
 

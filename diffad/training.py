@@ -1,11 +1,14 @@
 """Training: minimise L_simple over normal images, keep an exponential moving average, never lose work.
 
-Every random number of step k (which images, which noise levels, which noise) is a function of (seed, k) alone, so that a
-resumed run continues exactly where it stopped without a random state to be saved.
+Every random number of step k (which images, which noise levels, which noise) is a function of (seed, k)
+alone, so that a resumed run continues exactly where it stopped without a random state to be saved.
 
 Source: Ho et al. 2020, algorithm 1; moving average and warm-up as in its appendix B.
 """
 
+import functools
+import hashlib
+import json
 import math
 import time
 from dataclasses import dataclass, field
@@ -29,6 +32,7 @@ from diffad.checkpoints import (
 from diffad.images import check_images, to_network
 from diffad.model import DiffusionModel
 from diffad.objectives import LowDiscrepancyTimes, l_simple
+from diffad.storage import ensure_folder
 
 BATCHES, TIMES, VALIDATION = 0, 1, 2  # which stream of random numbers, so that no two share a seed
 
@@ -89,7 +93,8 @@ def seeded_generator(*seed: int) -> torch.Generator:
 
 
 def batch_indices(num_images: int, batch_size: int, update: int, seed: int) -> np.ndarray:
-    """Which images update 0, 1, ... sees: epochs of reshuffled images, cut into full batches across their borders.
+    """Which images update 0, 1, ... sees: epochs of reshuffled images, cut into full batches across their
+    borders.
 
     Args:
         num_images: size of the training set.
@@ -100,11 +105,22 @@ def batch_indices(num_images: int, batch_size: int, update: int, seed: int) -> n
     """
     first = update * batch_size
     epochs = range(first // num_images, (first + batch_size - 1) // num_images + 1)
-    order = np.concatenate(
-        [np.random.default_rng([seed, BATCHES, epoch]).permutation(num_images) for epoch in epochs]
-    )
+    order = np.concatenate([_epoch_order(num_images, epoch, seed) for epoch in epochs])
     start = first - epochs[0] * num_images
     return order[start : start + batch_size]
+
+
+@functools.lru_cache(maxsize=2)  # an update looks at one epoch's order, or at two where one ends
+def _epoch_order(num_images: int, epoch: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, BATCHES, epoch]).permutation(num_images)
+
+
+def content_hash(images: np.ndarray) -> str:
+    """sha256 over the shape and pixels of uint8 images (n, height, width, channels); a memory-mapped array is read in parts."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    for start in range(0, len(images), 4096):
+        digest.update(np.ascontiguousarray(images[start : start + 4096]))
+    return digest.hexdigest()
 
 
 def fit(
@@ -121,22 +137,25 @@ def fit(
         model: as built by `ModelConfig.build`.
         images: uint8 (n, height, width, channels), kept uint8 until a batch is cut; n >= 1.
         configuration: how to train.
-        validation: held-out normal images for the validation loss, never trained on; the loss is L_simple of the moving average.
+        validation: held-out normal images for the validation loss, never trained on; the loss is L_simple of
+            the moving average.
         checkpoint_folder: where checkpoints go, and where a stopped run is taken up again; None keeps none.
         progress: whether to show a progress bar with loss, images a second and time left.
 
     Raises:
-        ValueError: images that are not uint8 (n, h, w, c), or a folder that cannot be written.
-        FloatingPointError: the loss became NaN or infinite; the message says at which update and learning rate. The last
-            checkpoint is from before that.
-        CheckpointError: the checkpoint folder holds another architecture or other settings.
+        ValueError: images that are not uint8 (n, h, w, c) of the network's size, or a folder that cannot be written.
+        FloatingPointError: the loss became NaN or infinite; the message says at which update and learning
+            rate. The last checkpoint is from before that.
+        CheckpointError: the checkpoint folder holds another architecture, other settings or other images' training.
     """
-    check_images(images)
+    check_images(images, "images", model.image_shape)
     if validation is not None:
         check_images(validation, "validation", images.shape[1:])
-    trainer = _Trainer(model, configuration)
-    if checkpoint_folder is not None and (found := latest_checkpoint(Path(checkpoint_folder))):
-        trainer.restore(read_checkpoint(found))
+    trainer = _Trainer(model, images, configuration)
+    if checkpoint_folder is not None:
+        folder = ensure_folder(Path(checkpoint_folder), "checkpoint_folder")
+        if found := latest_checkpoint(folder):
+            trainer.restore(read_checkpoint(found))
     bar = tqdm(
         total=configuration.num_updates,
         initial=trainer.update,
@@ -148,15 +167,19 @@ def fit(
     trainer.start_clock()
     with bar:
         while trainer.update < configuration.num_updates:
-            trainer.step(images)
+            trainer.step()
             bar.update()
-            if trainer.at(configuration.validate_every):
+            validates = trainer.at(configuration.validate_every)
+            saves = checkpoint_folder is not None and trainer.at(configuration.checkpoint_every)
+            if validates or saves:
+                trainer.check_finite()
+            if validates:
                 trainer.record(validation)
                 rate = configuration.batch_size * trainer.history.update[-1] / trainer.history.seconds[-1]
                 bar.set_postfix(loss=f"{trainer.history.loss[-1]:.4f}", images_per_second=f"{rate:.0f}")
-            if checkpoint_folder is not None and trainer.at(configuration.checkpoint_every):
-                write_checkpoint(Path(checkpoint_folder), trainer.snapshot())
-                prune_checkpoints(Path(checkpoint_folder), configuration.checkpoints_kept)
+            if saves:
+                write_checkpoint(folder, trainer.snapshot())
+                prune_checkpoints(folder, configuration.checkpoints_kept)
     trainer.finish()
     return trainer.history
 
@@ -164,9 +187,9 @@ def fit(
 class _Trainer:
     """The moving parts of a run: network, optimiser, moving average and clock."""
 
-    def __init__(self, model: DiffusionModel, configuration: TrainingConfig):
-        self.configuration, self.model = configuration, model
-        self.accelerator = Accelerator(mixed_precision="bf16" if configuration.precision == "bf16" else "no")
+    def __init__(self, model: DiffusionModel, images: np.ndarray, configuration: TrainingConfig):
+        self.configuration, self.model, self.images = configuration, model, images
+        self.accelerator = Accelerator()
         self.device = self.accelerator.device
         model.to(self.device).train()
         optimiser = torch.optim.Adam(model.parameters(), lr=configuration.learning_rate, fused=True)
@@ -176,22 +199,30 @@ class _Trainer:
         self.history, self.update, self.seconds_before = TrainingHistory(), 0, 0.0
         self.losses: list[torch.Tensor] = []
 
+    def autocast(self) -> torch.autocast:
+        """bf16 where asked for, within the block alone: accelerate's own setting holds for the whole process,
+        and stays in the network's forward after training.
+        """
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.configuration.precision == "bf16"
+        )
+
     def start_clock(self) -> None:
         self.started = time.perf_counter()
 
-    def step(self, images: np.ndarray) -> None:
+    def step(self) -> None:
         """One optimiser step on one batch."""
         configuration = self.configuration
-        indices = batch_indices(len(images), configuration.batch_size, self.update, configuration.seed)
+        indices = batch_indices(len(self.images), configuration.batch_size, self.update, configuration.seed)
         x_0 = to_network(
-            images[np.sort(indices)], self.device
+            self.images[np.sort(indices)], self.device
         )  # (batch, c, h, w); sorted: a memory-mapped file is read in order
         generator = seeded_generator(configuration.seed, TIMES, self.update)
         t, _ = self.times.draw(configuration.batch_size, generator)
         noise = torch.randn(x_0.shape, generator=generator).to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = configuration.learning_rate_at(self.update)
-        with self.accelerator.autocast():
+        with self.autocast():
             loss = l_simple(self.model, x_0, t.to(self.device), noise).mean()
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), configuration.gradient_clip)
@@ -205,15 +236,29 @@ class _Trainer:
         """Whether `interval` updates are complete, or all are."""
         return self.update % interval == 0 or self.update == self.configuration.num_updates
 
+    def check_finite(self) -> None:
+        """Refuse to go on from a loss or a weight that is not a number; reads the device, so called once an
+        interval.
+        """
+        losses = torch.stack(self.losses)
+        bad = (~torch.isfinite(losses)).nonzero().flatten()
+        if len(bad):
+            update = self.update - len(losses) + int(bad[0])  # 0-based, as is the rate's
+            what = f"the loss became {losses[bad[0]].item()}"
+        elif all(torch.isfinite(parameter).all() for parameter in self.model.parameters()):
+            return
+        else:
+            update, what = self.update - 1, "a weight became NaN or infinite"
+        rate = self.configuration.learning_rate_at(update)
+        raise FloatingPointError(
+            f"training: {what} in update {update + 1} at learning rate {rate:.3g}, expected finite numbers; the last "
+            "checkpoint is from before that: train anew with a lower learning_rate or gradient_clip"
+        )
+
     def record(self, validation: np.ndarray | None) -> None:
-        """Write a row of the history; refuse to go on from a loss that is not a number."""
+        """Write a row of the history."""
         loss = torch.stack(self.losses).mean().item()
         rate = self.configuration.learning_rate_at(self.update - 1)
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"training: the loss became {loss} by update {self.update} at learning rate {rate:.3g}; "
-                "lower learning_rate or gradient_clip and start again from the last checkpoint"
-            )
         validation_loss = None if validation is None else self.validation_loss(validation)
         self.history.append(self.update, loss, validation_loss, rate, self.elapsed())
         self.losses = []
@@ -225,7 +270,7 @@ class _Trainer:
         self.ema.copy_to(parameters)
         self.model.eval()
         losses = []
-        with torch.inference_mode(), self.accelerator.autocast():
+        with torch.inference_mode(), self.autocast():
             for start in range(0, min(len(validation), 512), 128):
                 x_0 = to_network(validation[start : start + 128], self.device)
                 generator = seeded_generator(self.configuration.seed, VALIDATION, start)
@@ -244,13 +289,24 @@ class _Trainer:
         """Everything needed to go on as if never stopped."""
         network = self.accelerator.unwrap_model(self.model.network)
         return Checkpoint.capture(
-            network, self.ema, self.optimiser, self.update, self.elapsed(), self.history, self.configuration
+            network, self.ema, self.optimiser, self.update, self.elapsed(), self.history, self.settings
         )
+
+    @functools.cached_property
+    def settings(self) -> dict:
+        """All that the weights after a given update follow from: configuration, forward process and images."""
+        schedule = self.model.process.schedule
+        settings = self.configuration.model_dump() | {
+            "schedule": [schedule.name, schedule.num_steps, schedule.parameters],
+            "parameterisation": self.model.parameterisation,
+            "images": content_hash(self.images),
+        }
+        return json.loads(json.dumps(settings))  # as a checkpoint gives them back
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from `checkpoint`."""
         network = self.accelerator.unwrap_model(self.model.network)
-        checkpoint.apply(network, self.ema, self.optimiser, self.history, self.configuration)
+        checkpoint.apply(network, self.ema, self.optimiser, self.history, self.settings)
         self.update, self.seconds_before = checkpoint.update, checkpoint.seconds
 
     def finish(self) -> None:
