@@ -1,10 +1,9 @@
 """What a result was computed by: the code, the packages and the device.
 
-The source hash covers every .py file of the package by its path and content, with line endings made equal, so
-that it is the same on every machine that holds the same code.
+The source hash covers the modules that a run is computed by: `diffad.experiments` and what it imports. A change of a
+figure or of the command line leaves a record up to date, and so does a comment or a docstring.
 """
 
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -13,7 +12,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-PACKAGE_FOLDER = Path(__file__).resolve().parent
+from diffad.sources import code_digests, digest, imported_files
+
+ENTRY = Path(__file__).resolve().parent / "experiments.py"
 PACKAGES = (
     "torch",
     "diffusers",
@@ -40,24 +41,15 @@ class Provenance(BaseModel):
     device: str
 
 
-def source_files(folder: Path = PACKAGE_FOLDER) -> dict[str, str]:
-    """sha256 of each .py file under `folder`, by its path with forward slashes, sorted; line endings count as
-    \\n.
-
-    Hidden folders, where editors keep their copies, are left out.
-    """
-    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
-    return {
-        name: hashlib.sha256(paths[name].read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-        for name in sorted(paths)
-        if not any(part.startswith(".") for part in name.split("/"))
-    }
+def source_files(entry: Path = ENTRY) -> dict[str, str]:
+    """The `code_digest` of the module `entry` of the package and of every module that it imports, by path."""
+    root = entry.parent.parent
+    return code_digests({entry, *imported_files(entry.read_text(encoding="utf-8"), root)}, root)
 
 
-def source_hash(folder: Path = PACKAGE_FOLDER) -> str:
-    """One sha256 over the names and contents of all .py files under `folder`."""
-    lines = [f"{digest}  {name}\n" for name, digest in source_files(folder).items()]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+def source_hash(entry: Path = ENTRY) -> str:
+    """One SHA-256 over the names and digests of `source_files`."""
+    return digest("".join(f"{each}  {name}\n" for name, each in source_files(entry).items()).encode())
 
 
 def device_name(device="cpu") -> str:

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from diffad.errors import RecordError
-from diffad.provenance import PACKAGE_FOLDER, source_files, source_hash
+from diffad.provenance import ENTRY, source_files, source_hash
 from diffad.run_record import (
     DataDescription,
     EvaluationSettings,
@@ -204,12 +204,12 @@ def _parse_scores(content: bytes, record: RunRecord, path: Path) -> RunScores:
 # --- staleness ---
 
 
-def stale_modules(record: RunRecord, folder: Path = PACKAGE_FOLDER) -> list[str]:
+def stale_modules(record: RunRecord, entry: Path = ENTRY) -> list[str]:
     """Names of the package's files that were added, removed or changed since the record was made, sorted."""
-    before, now = record.provenance.source_files, source_files(folder)
+    before, now = record.provenance.source_files, source_files(entry)
     return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
-def is_stale(record: RunRecord, folder: Path = PACKAGE_FOLDER) -> bool:
+def is_stale(record: RunRecord, entry: Path = ENTRY) -> bool:
     """Whether any source file of the package differs from those that made the record."""
-    return record.provenance.source_hash != source_hash(folder)
+    return record.provenance.source_hash != source_hash(entry)

@@ -35,8 +35,7 @@ def group_results(
 
 
 def intervals(results: GroupResults) -> pd.DataFrame:
-    """One row a group and method: columns group, method, estimate, low, high; the mean over groups left out.
-    """
+    """One row a group and method: columns group, method, estimate, low, high; the mean over groups left out."""
     rows = [
         {"group": group, "method": method, **vars(results.interval(results.metrics[0], method, group))}
         for group in results.groups

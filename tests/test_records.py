@@ -496,38 +496,41 @@ def test_a_fresh_record_is_not_stale(folder):
     assert not records.is_stale(record) and records.stale_modules(record) == []
 
 
-def test_any_change_of_the_source_makes_a_record_stale(tmp_path):
-    package = tmp_path / "package"
+def test_a_change_of_code_that_the_run_reaches_makes_a_record_stale(tmp_path):
+    package = tmp_path / "diffad"
     (package / "networks").mkdir(parents=True)
-    (package / "model.py").write_bytes(b"x = 1\ny = 2\n")
+    entry = package / "experiments.py"
+    entry.write_bytes(b"from diffad.networks import unet\n\n\ndef run():\n    return unet.z\n")
+    (package / "networks" / "__init__.py").write_bytes(b"")
     (package / "networks" / "unet.py").write_bytes(b"z = 3\n")
-    (package / "notes.txt").write_text("not code")
+    (package / "figures.py").write_bytes(b"colour = 1\n")
     now = provenance.provenance().model_copy(
         update={
-            "source_hash": provenance.source_hash(package),
-            "source_files": provenance.source_files(package),
+            "source_hash": provenance.source_hash(entry),
+            "source_files": provenance.source_files(entry),
         }
     )
     record = some_record(some_scores()).model_copy(update={"provenance": now})
-    assert not records.is_stale(record, package)
-    (package / "notes.txt").write_text("still not code")
-    (package / ".ipynb_checkpoints").mkdir()
-    (package / ".ipynb_checkpoints" / "model.py").write_text("an editor's copy")
-    (package / "model.py").write_bytes(b"x = 1\r\ny = 2\r\n")  # as another machine's checkout writes it
-    assert not records.is_stale(record, package) and records.stale_modules(record, package) == []
+    assert not records.is_stale(record, entry)
+    (package / "figures.py").write_bytes(b"colour = 2\n")
+    entry.write_bytes(
+        b'"""What it is for."""\r\nfrom diffad.networks import unet  # a remark\r\n\r\n'
+        b'def run():\r\n    """Say more."""\r\n    return unet.z\r\n'
+    )
+    assert not records.is_stale(record, entry) and records.stale_modules(record, entry) == []
     (package / "networks" / "unet.py").write_bytes(b"z = 4\n")
-    assert records.is_stale(record, package) and records.stale_modules(record, package) == [
-        "networks/unet.py"
-    ]
+    assert records.is_stale(record, entry)
+    assert records.stale_modules(record, entry) == ["diffad/networks/unet.py"]
     (package / "networks" / "unet.py").write_bytes(b"z = 3\n")
-    assert not records.is_stale(record, package)
-    (package / "model.py").rename(package / "models.py")
-    assert records.stale_modules(record, package) == ["model.py", "models.py"]
-    assert records.is_stale(record, package)
+    assert not records.is_stale(record, entry)
+    (package / "networks" / "dit.py").write_bytes(b"")
+    entry.write_bytes(entry.read_bytes().replace(b"import unet", b"import dit, unet"))
+    assert records.stale_modules(record, entry) == ["diffad/experiments.py", "diffad/networks/dit.py"]
 
 
 def test_provenance_names_versions_and_device():
     found = provenance.provenance()
     assert {"python", "torch", "diffusers", "pyod", "numpy", "scikit-learn"} <= found.versions.keys()
     assert found.device.startswith("CPU, ")
-    assert len(found.source_hash) == 64 and "records.py" in found.source_files
+    assert len(found.source_hash) == 64 and "diffad/records.py" in found.source_files
+    assert not any("figures" in name or "cli" in name for name in found.source_files)
