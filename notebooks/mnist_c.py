@@ -1,7 +1,6 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags,-all
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -76,7 +75,7 @@ display(
 # test set also has clean digits, which it should let pass. The labels of the test set are sealed: `diffad` hands them
 # out only in exchange for finished scores, so nothing on this page can have been tuned on them.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "One clean training digit and what the fifteen corruptions make of it."}, "image": {"alt": "A grid of sixteen pictures of one digit: clean, then with each of the fifteen corruptions of MNIST-C."}}
 example = split.train[[7]]
 shown = [example] + [corrupt(example, name, seed=1, indices=[7]) for name in CORRUPTIONS]
 image_grid(np.concatenate(shown), columns=8, titles=["clean", *(name.replace("_", " ") for name in CORRUPTIONS)])
@@ -109,7 +108,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The loss falls on training batches and on held-out clean digits alike."}, "image": {"alt": "Two falling curves of the loss against the number of updates, one for training batches and one for held-out digits, close together at the end."}}
 figures.training_curve(history)
 
 # %% [markdown]
@@ -120,7 +119,7 @@ figures.training_curve(history)
 # noised a quarter of the way and denoised in ten DDIM steps (*partial diffusion*, as in AnoDDPM
 # {cite:p}`wyatt2022anoddpm`).
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Input, reconstruction after partial diffusion, and squared difference. All columns share one colour scale."}, "image": {"alt": "Three rows of seven pictures: inputs, their reconstructions, and error maps, which are bright where the reconstruction differs."}}
 one_step, partial = make_scorers(model, edition.scoring)
 chosen = ["impulse_noise", "motion_blur", "scale", "stripe", "zigzag", "canny_edges"]
 base = split.validation[[3]]
@@ -137,7 +136,7 @@ figures.reconstruction_grid(examples, reconstructions, partial.maps(examples), [
 # tells each corruption from clean digits. **Below 50, the score is inverted**: those corrupted digits are reconstructed
 # *better* than clean ones.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "AUROC in % of the one-step error, for each corruption (row) and noise level (column). Dark blue cells are inverted."}, "image": {"alt": "A heat map of fifteen corruptions by ten noise levels. Most corruptions are found at low or middle levels; at high levels several fall below 50."}}
 levels = {level_name(fraction): fraction for fraction in edition.scoring.levels}
 level_results = tables.group_results(record, scores, list(levels))
 by_level = tables.level_table(level_results, levels)
@@ -190,7 +189,7 @@ tables.summary_table(record, [*ours, *edition.baselines])
 #
 # ## Compare: is the difference real?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Each corruption's AUROC with its 95 % interval: all noise levels, two-sided, against the paper's three baselines."}, "image": {"alt": "Dot plot of four methods on fifteen corruptions and their mean; the same numbers stand in the table below."}}
 paper = [name for name in ("iforest", "ocsvm", "copod") if name in edition.baselines]
 results = tables.group_results(record, scores, [headline, "one_step", *edition.baselines])
 dots = tables.group_results(record, scores, [headline, *paper])
@@ -220,7 +219,7 @@ tables.per_group_percent(per_group)
 # ROC curves over all corruptions together. On the right the same curves where false alarms are rare, which is where a
 # detector has to work.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "ROC curves over all corruptions together; on the right with a logarithmic axis."}, "image": {"alt": "Two panels of ROC curves of five methods, the right one magnifying low false positive rates."}}
 figures.roc_curves(scores.labels, {name: scores.by_method[name] for name in [headline, "one_step", *paper]})
 
 # %% [markdown]
