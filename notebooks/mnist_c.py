@@ -30,11 +30,6 @@
 # *Before this:* [the forward process](forward_process.ipynb). *Time to read:* 15 minutes.
 # ::::
 
-# %% tags=["parameters"]
-experiment_file = "../../experiments/mnist_c.yaml"
-edition_name = "smoke"  # smoke: bundled 8 x 8 digits; cpu: MNIST
-recorded_run = ""  # folder of a recorded run; empty: train and score here and now
-
 # %% tags=["hide-input"]
 import tempfile
 
@@ -53,6 +48,12 @@ from diffad.figures.style import image_grid, method_title, use_style
 from diffad.images import to_uint8
 from diffad.records import mismatches
 
+# %% tags=["parameters"]
+experiment_file = "../../experiments/mnist_c.yaml"
+edition_name = "smoke"  # smoke: bundled 8 x 8 digits; cpu: MNIST
+recorded_run = ""  # folder of a recorded run; empty: train and score here and now
+
+# %% tags=["hide-input"]
 use_style()
 experiment = load_experiment(experiment_file)
 edition = experiment.edition(edition_name)
@@ -78,7 +79,9 @@ display(
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "One clean training digit and what the fifteen corruptions make of it."}, "image": {"alt": "A grid of sixteen pictures of one digit: clean, then with each of the fifteen corruptions of MNIST-C."}}
 example = split.train[[7]]
 shown = [example] + [corrupt(example, name, seed=1, indices=[7]) for name in CORRUPTIONS]
-image_grid(np.concatenate(shown), columns=8, titles=["clean", *(name.replace("_", " ") for name in CORRUPTIONS)])
+image_grid(
+    np.concatenate(shown), columns=8, titles=["clean", *(name.replace("_", " ") for name in CORRUPTIONS)]
+)
 
 # %% [markdown]
 # ## Train: learn to take noise off clean digits
@@ -175,7 +178,11 @@ display(
 
 # %% tags=["hide-input", "tolerance-0.05"]
 headline = rule_name(edition.scoring.headline)
-ours = ["one_step", "partial_diffusion", *(rule_name(rule) for rule in ("mean", "max", "max_abs", "mahalanobis"))]
+ours = [
+    "one_step",
+    "partial_diffusion",
+    *(rule_name(rule) for rule in ("mean", "max", "max_abs", "mahalanobis")),
+]
 tables.summary_table(record, [*ours, *edition.baselines])
 
 # %% [markdown]
@@ -233,8 +240,19 @@ rows = []
 for method in (headline, "one_step"):
     for label, other in (("best of the paper's three", best_paper), ("best baseline of all", best_any)):
         difference = results.difference("auroc", method, other, "mean")
-        rows.append((method_title(method), f"{label}: {method_title(other)}", difference.percent(), tables.verdict(difference)))
-display(pd.DataFrame(rows, columns=["score", "against", "difference, points", "C1: diffusion is better"]).set_index("score"))
+        rows.append(
+            (
+                method_title(method),
+                f"{label}: {method_title(other)}",
+                difference.percent(),
+                tables.verdict(difference),
+            )
+        )
+display(
+    pd.DataFrame(
+        rows, columns=["score", "against", "difference, points", "C1: diffusion is better"]
+    ).set_index("score")
+)
 better = [group for group in results.groups if results.interval("auroc", "one_step", group).low > 0.5]
 worse = tables.inverted_groups(results, "one_step")
 lower = tables.share_lower_than_median(scores.by_method["one_step"], scores.labels)
@@ -267,10 +285,14 @@ glue(f"{edition.dataset}_best_any_name", method_title(best_any), display=False)
 again = one_step.profile(split.test[:100])
 stored = np.stack([scores.by_method[name][:100] for name in levels], axis=1)
 largest = float(np.max(np.abs(again / stored - 1)))
-assert largest < 1e-3, f"the stored model gives other scores than the record: relative difference {largest:.2e}"
+assert largest < 1e-3, (
+    f"the stored model gives other scores than the record: relative difference {largest:.2e}"
+)
 assert not mismatches(record, scores)
 display(
-    Markdown(f"The {again.size:,} scores agree to better than one part in a thousand, and all {len(record.metrics)} recorded metrics come back.")
+    Markdown(
+        f"The {again.size:,} scores agree to better than one part in a thousand, and all {len(record.metrics)} recorded metrics come back."
+    )
 )
 
 # %% [markdown]
