@@ -148,7 +148,7 @@ def _adbench(name: str, title: str, folder: str, items: tuple[str, ...]) -> Entr
 _ENTRIES = (
     Entry(
         name="digits",
-        title="Digits (UCI optical recognition, test part)",
+        title="Digits",
         kind="images",
         scale="compact",
         folder="",

@@ -1,7 +1,7 @@
 """Tables about the data sets, for the book: what they are, what they hold twice, what a leak is worth."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from diffad.datasets.catalog import CATALOG, find_entry
-from diffad.datasets.corruptions import CORRUPTIONS
+from diffad.datasets.corruptions import CORRUPTIONS, corrupt
 from diffad.datasets.duplicates import count_copies
 from diffad.datasets.imageset import content_hashes
 from diffad.datasets.loading import available_items, available_parts, is_available, load, load_vectors
@@ -22,9 +22,7 @@ _NEIGHBOURS = 5  # as in PyOD's nearest-neighbour detector, which scores by the 
 
 
 def catalog_table() -> pd.DataFrame:
-    """Return one row a data set of the catalog: what it holds, what its authors split it into, size and
-    licence.
-    """
+    """Return one row a data set: the paper's word for it, its authors' split, size and licence."""
     rows = [
         {
             "data set": entry.title,
@@ -39,12 +37,23 @@ def catalog_table() -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("data set")
 
 
-def corruption_table() -> pd.DataFrame:
-    """Return the 15 corruptions with the first sentence of each one's documentation."""
-    rows = [
-        {"corruption": name.replace("_", " "), "what it does": inspect.getdoc(function).partition("\n\n")[0]}
-        for name, function in CORRUPTIONS.items()
-    ]
+def corruption_table(images: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return the 15 corruptions: what each does, and by how much it changes images.
+
+    Args:
+        images: title to clean images, uint8 (n, height, width, 1).
+
+    Returns:
+        Rows are corruptions; columns ``what it does`` (the first sentence of its documentation) and, for each
+        of `images`, the root-mean-square change in grey levels.
+    """
+    rows = []
+    for name, function in CORRUPTIONS.items():
+        row = {"corruption": name.replace("_", " ")}
+        row["what it does"] = inspect.getdoc(function).partition("\n\n")[0].replace("\n", " ")
+        for title, clean in images.items():
+            row[title] = float(np.sqrt(np.mean((corrupt(clean, name) - clean.astype(np.float64)) ** 2)))
+        rows.append(row)
     return pd.DataFrame(rows).set_index("corruption")
 
 
@@ -108,9 +117,7 @@ def leak_table(entry_name: str, seeds: Sequence[int] = (0, 1, 2), home: Path | N
 
 
 def _neighbour_auroc(split: Split) -> tuple[float, float]:
-    """Return the AUROC of nearest-neighbour distances and the share of tested normals whose content was
-    trained on.
-    """
+    """Return the AUROC of nearest-neighbour distances and the share of tested normals trained on."""
     scaler = StandardScaler().fit(split.train)
     neighbours = NearestNeighbors(n_neighbors=_NEIGHBOURS).fit(scaler.transform(split.train))
     scores = neighbours.kneighbors(scaler.transform(split.test))[0][:, -1]

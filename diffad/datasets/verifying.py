@@ -64,7 +64,9 @@ def verify(name: str, home: Path | None = None) -> Verification:
 
 def _verify_files(entry: Entry, folder: Path, found: Verification) -> None:
     """Compare what can be compared with the publisher's checksums and with the receipt."""
-    found.checks += [check for source in entry.sources if (check := _verify_official(source, folder))]
+    official = [source for source in entry.sources if _is_official(source, folder)]
+    if official:
+        found.checks.append(f"{len(official)} files with the published checksum")
     receipt = read_receipt(folder) if entry.sources else None
     if receipt is not None:
         changed = changed_files(folder, receipt)
@@ -77,19 +79,24 @@ def _verify_files(entry: Entry, folder: Path, found: Verification) -> None:
         found.notes.append("put there by hand: no checksum of its single files is published")
 
 
-def _verify_official(source: Source, folder: Path) -> str:
-    """Compare a file that is kept as published, gzipped or not, with its checksums; say what was right."""
+def _is_official(source: Source, folder: Path) -> bool:
+    """Return whether a file that is kept as published, gzipped or not, has its checksum; False if none is
+    known.
+
+    Raises:
+        DataCorrupted: a checksum of its content is known and differs.
+    """
     if source.top is not None or source.checksum is None:
-        return ""
+        return False
     official, plain = folder / source.filename, folder / source.filename.removesuffix(".gz")
     if official.is_file() and has_checksum(official, source.checksum):
-        return f"{official.name}: official {source.checksum.partition(':')[0]}"
+        return True
     for path in (official, plain):
         if path.is_file() and source.unpacked_md5 is not None:
             if _content_md5(path) != source.unpacked_md5:
                 raise DataCorrupted(f"{path} does not have the official content (md5 {source.unpacked_md5})")
-            return f"{path.name}: official content (md5)"
-    return ""
+            return True
+    return False
 
 
 def _content_md5(path: Path) -> str:

@@ -34,10 +34,10 @@ def picture_wall(rows: Sequence[WallRow], columns: int = 7) -> Figure:
     """
     if not rows or any(not len(row.normal) or not len(row.anomalous) for row in rows):
         raise ValueError("rows must be at least one, with images on both sides")
-    figure = Figure(figsize=(8.4, 0.62 * len(rows) + 0.35))
+    figure = Figure(figsize=(8.4, 0.53 * len(rows) + 0.35))
     grid = figure.add_gridspec(
         len(rows), 2 * columns + 1, width_ratios=[1] * columns + [0.35] + [1] * columns,
-        left=0.21, right=0.995, top=1 - 0.3 / (0.62 * len(rows) + 0.35), bottom=0.01, wspace=0.08, hspace=0.1,
+        left=0.21, right=0.995, top=1 - 0.3 / (0.53 * len(rows) + 0.35), bottom=0.01, wspace=0.08, hspace=0.1,
     )  # fmt: skip
     for line, row in enumerate(rows):
         for side, (images, colour, dash) in enumerate(
@@ -45,7 +45,7 @@ def picture_wall(rows: Sequence[WallRow], columns: int = 7) -> Figure:
         ):
             for column, image in enumerate(images[:columns]):
                 axes = figure.add_subplot(grid[line, side * (columns + 1) + column])
-                _show(axes, image)
+                _show(axes, _thumbnail(image, 64))
                 _frame(axes, colour, dash)
                 if line == 0 and column == 0:
                     axes.set_title(("normal", "anomalous")[side], loc="left", color=colour, pad=3)
@@ -64,7 +64,7 @@ def corruption_sheet(clean: np.ndarray, corrupted: Mapping[str, np.ndarray], col
     """
     strips = {"clean": clean, **corrupted}
     rows = -(-len(strips) // columns)
-    figure = Figure(figsize=(8.4, 0.87 * rows), layout="constrained")
+    figure = Figure(figsize=(8.4, 0.75 * rows), layout="constrained")
     for axes in (grid := figure.subplots(rows, columns, squeeze=False).ravel()):
         axes.set_axis_off()
     for axes, (name, images) in zip(grid, strips.items(), strict=False):
@@ -114,9 +114,18 @@ def outlined_defects(
     for axes in grid:
         axes.set_axis_off()
     for axes, image, mask, title in zip(grid, images, masks, titles, strict=False):
-        _show(axes, image)
+        small = _thumbnail(image, 128)
+        _show(axes, small)
         if mask.any():
-            axes.contour(mask, levels=[0.5], colors=[ANOMALOUS], linewidths=1.2)
+            height, width = small.shape[:2]
+            axes.contour(
+                np.linspace(-0.5, width - 0.5, mask.shape[1]),
+                np.linspace(-0.5, height - 0.5, mask.shape[0]),
+                mask,
+                levels=[0.5],
+                colors=[ANOMALOUS],
+                linewidths=1.2,
+            )
         axes.set_title(title, fontsize=8)
     return figure
 
@@ -201,6 +210,14 @@ def _show(axes: Axes, image: np.ndarray) -> None:
     )
     axes.set_xticks([])
     axes.set_yticks([])
+
+
+def _thumbnail(image: np.ndarray, side: int) -> np.ndarray:
+    """Return area means of `image`, `side` to 2 `side` pixels a side: photographs weigh on a page."""
+    factor = max(1, min(image.shape[:2]) // side)
+    height, width = (length // factor for length in image.shape[:2])
+    blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, image.shape[2])
+    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
 
 
 def _frame(axes: Axes, colour: str, dash: str) -> None:

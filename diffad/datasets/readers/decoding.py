@@ -114,8 +114,11 @@ def _build_cache(files: Sequence[Path], channels: int, size: tuple[int, int], fi
             min(os.cpu_count() or 1, 8)
         ) as pool:  # Pillow decodes outside the interpreter lock
             pictures = pool.map(lambda path: read_picture(path, channels, size), files)
+            # disable=None: a bar on a terminal, none where output is recorded.
             try:
-                for index, pixels in enumerate(tqdm(pictures, f"decoding {name}", len(files), leave=False)):
+                for index, pixels in enumerate(
+                    tqdm(pictures, f"decoding {name}", len(files), leave=False, disable=None)
+                ):
                     decoded[index] = pixels
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # Ctrl-C or a broken file: don't decode the rest first
