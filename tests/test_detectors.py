@@ -105,12 +105,15 @@ def test_scores_do_not_depend_on_neighbours_and_predictions_follow_the_threshold
     assert np.array_equal(fitted.p_values(scores) <= 0.05, scores > fitted.threshold_)
 
 
-def test_a_map_is_one_where_a_pixel_is_usual_and_marks_what_is_not(fitted: ImageDetector) -> None:
-    image = digits(81)[80:].copy()
-    usual = fitted.maps(digits())
-    assert usual.shape == (80, 8, 8) and usual.dtype == np.float32 and 0.5 < usual.mean() < 2
-    image[0, 0, 0] = 255 - image[0, 0, 0]
-    assert fitted.maps(image)[0, 0, 0] > 3 * usual[:, 0, 0].mean()
+def test_maps_are_errors_in_units_of_what_is_usual_at_each_level(fitted: ImageDetector) -> None:
+    images = digits(150)[80:]  # more than are mapped at a time
+    maps = fitted.maps(images)
+    assert maps.shape == (70, 8, 8) and maps.dtype == np.float32
+    relative = fitted._scorer(progress=False).profile(images) / np.exp(
+        fitted.calibration_.mean_
+    )  # (70, levels)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), relative.mean(axis=1), rtol=1e-5)
+    assert np.abs(maps.mean() - 1) < 0.2 and maps.std() > 0.05
 
 
 @pytest.mark.parametrize(

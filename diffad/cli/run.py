@@ -1,5 +1,6 @@
 """`diffad run`: an experiment file becomes a run record."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,7 +43,7 @@ def run_command(
     from diffad.storage import ensure_folder
 
     loaded = load_experiment(experiment)
-    loaded.edition(edition)
+    check_protocol_parameters(loaded, edition)
     ensure_folder(results, "--results")
     record = run_experiment(loaded, edition, results, checkpoints, progress=not quiet)
     folder = results / loaded.name / edition
@@ -51,3 +52,21 @@ def run_command(
         return
     print(table(metric_rows(record)))
     print(f"record in {folder}")
+
+
+def check_protocol_parameters(experiment, edition_name: str) -> None:
+    """Refuse an edition that is not there, or parameters that its protocol does not have; ValueError names them."""
+    from diffad.experiments import PROTOCOLS
+
+    edition = experiment.edition(edition_name)
+    allowed = list(inspect.signature(PROTOCOLS[experiment.protocol]).parameters)[
+        1:
+    ]  # the first is the data set
+    unknown = sorted(
+        set(edition.protocol_parameters) - set(allowed) | {"seed"} & set(edition.protocol_parameters)
+    )
+    if unknown:
+        expected = ", ".join(name for name in allowed if name != "seed")
+        raise ValueError(
+            f"protocol_parameters: got {', '.join(unknown)}, expected some of {expected} (of {experiment.protocol})"
+        )
