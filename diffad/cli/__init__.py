@@ -47,7 +47,6 @@ The book's experiments:
 app = typer.Typer(
     help="Anomaly detection with diffusion models: find images unlike the normal ones.",
     epilog=EXAMPLES,
-    no_args_is_help=True,
     rich_markup_mode=None,  # plain text, which can be copied and is there without importing rich
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -91,11 +90,10 @@ def data_command(context: typer.Context) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; `arguments` are those of the process if not given."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
     try:
-        return _exit_code(
-            command.main(None if arguments is None else list(arguments), "diffad", standalone_mode=False)
-        )
+        return _exit_code(command.main(given or ["--help"], "diffad", standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except BrokenPipeError:  # the reader, such as `head`, has enough
@@ -132,7 +130,7 @@ def explain(error: Exception) -> str | None:
     if hasattr(error, "errors") and isinstance(error, ValueError):  # pydantic's ValidationError
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or error.title
-        return f"{field}: {first['msg']}"
+        return " ".join(f"{field}: {first['msg'].replace('Value error, ', '')}".split())
     if isinstance(error, (ValueError, FloatingPointError)) or _raised_on_purpose(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
