@@ -80,12 +80,12 @@ app.command("verify-results")(verify_results_command)
     "data",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
 )
-def data_command(context: typer.Context) -> int:
+def data_command(context: typer.Context) -> int | None:
     """List, fetch and verify data sets."""
     from diffad.cli.data import app as data_app  # it reads the whole catalog
 
     group = typer.main.get_command(data_app)
-    return _exit_code(group.main(context.args or ["--help"], "diffad data", standalone_mode=False))
+    return group.main(context.args or ["--help"], "diffad data", standalone_mode=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
