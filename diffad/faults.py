@@ -60,12 +60,17 @@ def cross_entropy_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def lowest_loss_of_softmax(num_classes: int) -> float:
-    """The floor of `cross_entropy_of_softmax`: its value when the network is certain and right, in nats."""
+    """The floor of `cross_entropy_of_softmax`: its value for a certain and right answer, in nats.
+
+    Equation: eq-softmax-floor.
+    """
     return math.log(math.e + num_classes - 1) - 1
 
 
 def tanh_log_likelihood(x: Tensor, mean: Tensor, log_variance: Tensor, num_levels: int = 256) -> Tensor:
     """WRONG `diffad.objectives.discretised_log_likelihood`: tanh in place of the CDF, and a floor of 1e-12.
+
+    Equation: eq-tanh-cdf.
 
     The approximation of Page 1977 is good near the centre and bad in the tails; the floor then hides how bad
     by giving every unlikely value the same log(1e-12) = -27.6 nats. Found in the reference code and its

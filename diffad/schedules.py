@@ -114,6 +114,8 @@ class NoiseSchedule:
     def continuous_log_alpha_bar(self, time: Tensor) -> Tensor:
         """log(alpha_bar) at continuous time in [0, 1], where t = T * time; the limit of ever finer steps.
 
+        Equation: eq-continuous-time. Source: Song et al. 2021 (score SDE), section 3.4.
+
         Args:
             time: float tensor of any shape, values in [0, 1].
 
@@ -169,7 +171,7 @@ def from_log_snr(log_snr: Tensor, name: str = "custom", parameters: dict | None 
 
 
 def linear(num_steps: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseSchedule:
-    """beta_t rises in a straight line. Ho et al. 2020, section 4.
+    """beta_t rises in a straight line. Equation: eq-linear-schedule. Ho et al. 2020, section 4.
 
     The defaults were chosen for T = 1000; with fewer steps they leave signal at t = T (raise `beta_end`
     accordingly).
@@ -189,7 +191,10 @@ def scaled_linear(num_steps: int, beta_start: float = 0.00085, beta_end: float =
 
 
 def cosine(num_steps: int, offset: float = 0.008, max_beta: float = 0.999) -> NoiseSchedule:
-    """alpha_bar falls like a squared cosine. Nichol & Dhariwal 2021, eq. 17; beta is clipped as there."""
+    """alpha_bar falls like a squared cosine. Equation: eq-cosine-schedule.
+
+    Source: Nichol & Dhariwal 2021, eq. 17; beta is clipped as there.
+    """
     num_steps = check_num_steps(num_steps)
     check_open_unit(offset=offset, max_beta=max_beta)
     time = torch.arange(num_steps + 1, dtype=torch.float64) / num_steps

@@ -37,7 +37,7 @@ from diffad.schedules import make_schedule
 
 # %% tags=["parameters"]
 dataset = "digits"
-label = 3
+label = 0
 num_steps = 1000
 num_chains = 100_000
 seed = 0

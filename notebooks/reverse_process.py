@@ -59,6 +59,7 @@ num_steps = 1000
 num_updates = 400
 batch_size = 32
 num_test = 200
+label = 0
 seed = 0
 
 # %% tags=["hide-input"]
@@ -350,7 +351,7 @@ for updates in (num_updates // 10, num_updates):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stages", "caption": "As the bound falls, the denoised digits appear. Each row is a stage of training; each pair of columns a noise level."}, "image": {"alt": "A grid of digit images. The first row shows one digit with growing noise; below, the untrained network returns noise, the early network blurred shapes, the trained network a readable digit at the lower noise levels and a plausible one at the higher."}}
 levels = [int(share * num_steps) for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.85)]
-example = x_test[test.labels[:num_test] == 3][:1]
+example = x_test[test.labels[:num_test] == label][:1]
 draw = torch.randn(example.shape, generator=generator)
 noisy = {t: process.sample(example, t, draw) for t in levels}
 rows = {"noisy": np.stack([example[0, 0].numpy(), *(noisy[t][0, 0].numpy() for t in levels)])}

@@ -186,3 +186,68 @@ def where_bits_go(spent: Mapping[str, np.ndarray], parts: Mapping[str, Mapping[s
     handles, labels = right.get_legend_handles_labels()
     right.legend(handles, labels, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
     return figure
+
+
+def paths_over_density(
+    paths: Mapping[str, np.ndarray], density: np.ndarray, values: np.ndarray, times: np.ndarray
+) -> Figure:
+    """Sample paths from noise (left) to data (right) over the densities that they should follow.
+
+    Args:
+        paths: name -> (steps + 1, paths), evenly spaced from the last time down to 0.
+        density: (values, times), shown in grey, each time scaled to its own maximum.
+        values, times: the axes of `density`.
+    """
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(paths), sharey=True)
+    shade = (density / density.max(axis=0)) ** 0.5
+    for axis, (name, walk) in zip(panels, paths.items(), strict=True):
+        axis.pcolormesh(
+            times, values, shade, cmap="Greys", vmin=0, vmax=1.8, shading="nearest", rasterized=True
+        )
+        steps = np.linspace(times[-1], 0, len(walk))
+        axis.plot(steps, walk, linewidth=0.9, color=OKABE_ITO["blue"])
+        axis.set(title=name, xlabel="t", xlim=(times[-1], 0))
+    panels[0].set_ylabel("x")
+    return figure
+
+
+def histograms(samples: Mapping[str, np.ndarray], grid: np.ndarray, density: np.ndarray) -> Figure:
+    """Histograms of samples, each with the density they should have.
+
+    Args:
+        samples: name -> values (n,).
+        grid, density: the exact density; the panels end where the grid does.
+    """
+    figure = Figure(figsize=(8.4, 2.8), layout="constrained")
+    panels = figure.subplots(1, len(samples), sharey=True)
+    edges = np.linspace(grid[0], grid[-1], 90)
+    for axis, (name, values) in zip(panels, samples.items(), strict=True):
+        heights = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))  # walkers outside count too
+        axis.stairs(heights, edges, fill=True, color=OKABE_ITO["sky"], label="samples")
+        axis.plot(grid, density, color=OKABE_ITO["black"], linewidth=1.2, label="exact density")
+        axis.set(title=name, xlabel="x")
+    panels[0].set_ylabel("density")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def truth_against_estimate(
+    truth: np.ndarray, estimates: Mapping[str, np.ndarray], xlabel: str, ylabel: str
+) -> Figure:
+    """Estimates over the true values; on the diagonal they agree.
+
+    Args:
+        truth: (n,).
+        estimates: name -> (n,).
+    """
+    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+    axis = figure.subplots()
+    span = [truth.min(), truth.max()]
+    axis.plot(span, span, color=GREY, linewidth=1)
+    for (name, values), colour, marker in zip(estimates.items(), COLOURS, "o+x^", strict=False):
+        axis.plot(truth, values, marker, color=colour, fillstyle="none", markersize=6, label=name)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.legend(fontsize=9)
+    return figure

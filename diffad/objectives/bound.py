@@ -103,7 +103,7 @@ def step_term(
 ) -> Tensor:
     """The bound's term of one reverse step, in nats (batch,): L_{t-1} where t > 1 and L_0 where t = 1.
 
-    Equations: eq-denoising-term, eq-reconstruction-term.
+    Equations: eq-denoising-term, eq-denoising-as-error, eq-reconstruction-term.
 
     Args:
         x_0, x_t: clean data and its noisy version, floats (batch, ...).

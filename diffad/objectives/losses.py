@@ -117,8 +117,8 @@ def weighted_loss(
 ) -> Tensor:
     """Squared error of what the network predicts, times weighting(SNR_t) in the units of an x0 error.
 
-    Equation: eq-weighted. Measured on the network's own prediction, so that no weight is the product of a
-    huge and a tiny number.
+    Equations: eq-weighted, eq-loss-units. Measured on the network's own prediction, so that no weight is the
+    product of a huge and a tiny number.
 
     Args:
         weighting: weight of the x0 error as a function of the SNR, a value of `WEIGHTINGS` or your own.
