@@ -89,7 +89,7 @@ def test_a_fault_of_the_program_shows_its_traceback(model: Path, monkeypatch: py
     [
         (["trian"], "trian"),
         (["train", "digits"], "--out"),
-        (["train", "digits", "--out", "x", "--updates", "many"], "many"),
+        (["train", "digits", "--out", "x", "--updates", "many"], "--updates"),
         (["train", "digits", "--out", "x", "--colour"], "--colour"),
         (["data", "fetch", "letters"], "data set must be one of digits"),
         (["data", "fetch"], "NAME"),
