@@ -29,11 +29,6 @@
 # *Before this:* nothing. *Time to read:* 15 minutes.
 # ::::
 
-# %% tags=["parameters"]
-images_a_side = 7  # pictures of normals, and of anomalies, in each row of the picture wall
-leak_seeds = 3  # splits over which the effect of the duplication leak is averaged
-look_alike = 0.975  # correlation of thumbnails from which two photographs are shown as look-alikes
-
 # %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
@@ -56,6 +51,12 @@ from diffad.evaluation import auroc
 from diffad.figures import data as figures
 from diffad.figures.style import use_style
 
+# %% tags=["parameters"]
+images_a_side = 7  # pictures of normals, and of anomalies, in each row of the picture wall
+leak_seeds = 3  # splits over which the effect of the duplication leak is averaged
+look_alike = 0.975  # correlation of thumbnails from which two photographs are shown as look-alikes
+
+# %% tags=["hide-input"]
 use_style()
 at_hand = image_sets_at_hand()
 rng = np.random.default_rng(0)
@@ -310,8 +311,8 @@ if "cifar10" in at_hand:
     alike = int((similarity >= look_alike).sum())
     display(
         Markdown(
-            f"**{alike} of {len(test):,} test images** have a training image of their own class whose thumbnail correlates with theirs by "
-            f"at least {look_alike}."
+            f"**{alike} of {len(test):,} test images** have a training image of their own class whose thumbnail "
+            f"correlates with theirs by at least {look_alike}."
         )
     )
 

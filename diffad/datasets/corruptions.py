@@ -218,6 +218,23 @@ def corrupt(images: np.ndarray, name: str, seed: int = 0, indices: Sequence[int]
     Raises:
         ValueError: an unknown name, another image format, or as many indices as images not given.
     """
+    _check(images, name, seed)
+    indices = np.arange(len(images)) if indices is None else np.asarray(indices)
+    if indices.shape != (len(images),):
+        raise ValueError(
+            f"indices must name each of the {len(images)} images once, got shape {indices.shape}"
+        )
+    if name == "identity":
+        return images.copy()
+    corrupted = np.empty_like(images)
+    for position, index in enumerate(indices):
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode()), int(index)])
+        corrupted[position, :, :, 0] = _corrupt_one(images[position, :, :, 0], CORRUPTIONS[name], rng)
+    return corrupted
+
+
+def _check(images: np.ndarray, name: str, seed: int) -> None:
+    """Raise ValueError for arguments of `corrupt` that are not what it says."""
     if name not in CORRUPTIONS and name != "identity":
         raise ValueError(f"corruption must be one of identity, {', '.join(CORRUPTIONS)}; got {name!r}")
     if (
@@ -232,18 +249,6 @@ def corrupt(images: np.ndarray, name: str, seed: int = 0, indices: Sequence[int]
         )
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
-    indices = np.arange(len(images)) if indices is None else np.asarray(indices)
-    if indices.shape != (len(images),):
-        raise ValueError(
-            f"indices must name each of the {len(images)} images once, got shape {indices.shape}"
-        )
-    if name == "identity":
-        return images.copy()
-    corrupted = np.empty_like(images)
-    for position, index in enumerate(indices):
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode()), int(index)])
-        corrupted[position, :, :, 0] = _corrupt_one(images[position, :, :, 0], CORRUPTIONS[name], rng)
-    return corrupted
 
 
 def _corrupt_one(image: np.ndarray, function: Corruption, rng: np.random.Generator) -> np.ndarray:

@@ -66,14 +66,7 @@ def fetch(
     """
     entry, item = find_entry(name)
     home = data_home() if home is None else Path(home)
-    if entry.name in ("digits", "folder"):
-        raise ValueError(f"{entry.name} cannot be fetched: {entry.by_hand}")
-    if not entry.sources:
-        raise DataNotFound(_by_hand(entry, home))
-    if entry.must_accept and not accept_licence:
-        raise DiffadError(
-            f"{entry.title} stands under {entry.licence}: read it at {entry.page}, then pass --accept-licence"
-        )
+    _check_allowed(entry, home, accept_licence)
     try:
         (home / ".locks").mkdir(parents=True, exist_ok=True)
         with _lock(entry, home):
@@ -88,6 +81,18 @@ def fetch(
                 f"there is no room in {home} for {entry.name}; nothing half-written was left"
             ) from error
         raise DiffadError(f"{home} cannot be written to: {error}") from error
+
+
+def _check_allowed(entry: Entry, home: Path, accept_licence: bool) -> None:
+    """Raise the error that says why a data set is not fetched, if there is a reason."""
+    if entry.name in ("digits", "folder"):
+        raise ValueError(f"{entry.name} cannot be fetched: {entry.by_hand}")
+    if not entry.sources:
+        raise DataNotFound(_by_hand(entry, home))
+    if entry.must_accept and not accept_licence:
+        raise DiffadError(
+            f"{entry.title} stands under {entry.licence}: read it at {entry.page}, then pass --accept-licence"
+        )
 
 
 def missing(entry: Entry, home: Path) -> tuple[str, ...]:

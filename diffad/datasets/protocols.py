@@ -115,25 +115,14 @@ def clean_versus_corrupted(
         validation_fraction: share of the clean training digits that is held out, in (0, 1).
         home: the data home; `data_home` if not given.
     """
-    names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
-    if not names or len(set(names)) != len(names) or not set(names) <= set(CORRUPTIONS):
-        raise ValueError(f"corruptions must be different names out of {', '.join(CORRUPTIONS)}; got {names}")
+    names = _check_corruptions(corruptions)
     rng = generator(seed)
     clean_name = "mnist" if name == "mnist-c" else name
     train, test = load(clean_name, "train", home), load(clean_name, "test", home)
-    largest = len(test) // 2
-    per_group = min(DEFAULT_PER_GROUP, largest) if per_group is None else per_group
-    if not 1 <= per_group <= largest:
-        raise ValueError(
-            f"per_group must lie in 1..{largest} (half of the test images of {name}), got {per_group}"
-        )
+    per_group = _check_per_group(per_group, len(test) // 2, name)
     drawn = rng.permutation(len(test))[: 2 * per_group]
     clean, others = np.sort(drawn[:per_group]), np.sort(drawn[per_group:])
-    if name == "mnist-c":
-        corrupted = [load(f"mnist-c/{c}", "test", home).images[others] for c in names]
-    else:
-        corrupted = [corrupt(test.images[others], c, seed, others) for c in names]
-    tested = np.concatenate([test.images[clean], *corrupted])
+    tested = np.concatenate([test.images[clean], *_corrupted(name, test, others, names, seed, home)])
     groups = np.repeat(["clean", *names], per_group)
     return Split(
         "clean_versus_corrupted",
@@ -167,10 +156,8 @@ def official_split(
         validation_fraction: share of the good training images that is held out, in (0, 1).
         home: the data home; `data_home` if not given.
     """
-    if not name.startswith((FOLDER, "mvtec-ad/")):
-        raise ValueError(f"name must be mvtec-ad/CATEGORY or folder:PATH, got {name!r}")
     rng = generator(seed)
-    train, test = load(name, "train", home, side), load(name, "test", home, side)
+    train, test = _own_parts(name, home, side)
     return Split(
         "official_split",
         name,
@@ -205,10 +192,8 @@ def redrawn_split(
         name, side, validation_fraction, home: as for `official_split`.
         seed: non-negative integer; it draws the good images that are tested, and the validation images.
     """
-    if not name.startswith((FOLDER, "mvtec-ad/")):
-        raise ValueError(f"name must be mvtec-ad/CATEGORY or folder:PATH, got {name!r}")
     rng = generator(seed)
-    train, test = load(name, "train", home, side), load(name, "test", home, side)
+    train, test = _own_parts(name, home, side)
     pool = np.concatenate([train.images, test.images])
     classes = np.concatenate([np.zeros(len(train), np.int64), test.labels])
     good = rng.permutation(np.flatnonzero(classes == 0))
@@ -228,6 +213,41 @@ def redrawn_split(
         divide(pool, np.sort(good[num_tested:]), validation_fraction, pool[tested], rng),
         answers,
     )
+
+
+def _corrupted(
+    name: str, test: ImageSet, others: np.ndarray, names: list[str], seed: int, home: Path | None
+) -> list[np.ndarray]:
+    """Return the chosen test digits under each corruption, made here or taken from the official release."""
+    if name == "mnist-c":
+        return [load(f"mnist-c/{each}", "test", home).images[others] for each in names]
+    return [corrupt(test.images[others], each, seed, others) for each in names]
+
+
+def _own_parts(name: str, home: Path | None, side: int | None) -> tuple[ImageSet, ImageSet]:
+    """Return the training and the test part of a category, or of a folder laid out like one."""
+    if not name.startswith((FOLDER, "mvtec-ad/")):
+        raise ValueError(f"name must be mvtec-ad/CATEGORY or folder:PATH, got {name!r}")
+    return load(name, "train", home, side), load(name, "test", home, side)
+
+
+def _check_corruptions(corruptions: Sequence[str] | None) -> list[str]:
+    """Return the names asked for; all 15 where none are."""
+    names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
+    if not names or len(set(names)) != len(names) or not set(names) <= set(CORRUPTIONS):
+        raise ValueError(f"corruptions must be different names out of {', '.join(CORRUPTIONS)}; got {names}")
+    return names
+
+
+def _check_per_group(per_group: int | None, largest: int, name: str) -> int:
+    """Return the number of test digits a group."""
+    if per_group is None:
+        return min(DEFAULT_PER_GROUP, largest)
+    if not 1 <= per_group <= largest:
+        raise ValueError(
+            f"per_group must lie in 1..{largest} (half of the test images of {name}), got {per_group}"
+        )
+    return per_group
 
 
 def _class_sources(

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from diffad.datasets.fetching import Fetching
+
 
 class _Handler(BaseHTTPRequestHandler):
     """Serve ``/MANNER/FILE``: FILE of the server's folder, in one of the manners below."""
@@ -59,3 +61,11 @@ def serving(folder: Path):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+QUIET = Fetching(progress=False, attempts=1, timeout=2.0)
+
+
+def leftovers(home: Path) -> list[str]:
+    """Return every file in a data home but its locks."""
+    return [str(p.relative_to(home)) for p in home.rglob("*") if p.is_file() and p.parent.name != ".locks"]

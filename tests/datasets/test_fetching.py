@@ -18,40 +18,13 @@ import numpy as np
 import pooch
 import pytest
 from releases import write_adbench, write_mnist, write_mnist_c, write_mvtec
-from server import serving
+from server import QUIET, leftovers
 
 from diffad.datasets import CATALOG, is_available, load, load_vectors
-from diffad.datasets.fetching import Fetching, fetch
+from diffad.datasets.fetching import fetch
 from diffad.datasets.receipts import NAME, read_receipt
 from diffad.datasets.verifying import verify
 from diffad.errors import DataCorrupted, DataNotFound, DiffadError
-
-QUIET = Fetching(progress=False, attempts=1, timeout=2.0)
-
-
-@pytest.fixture
-def server(tmp_path: Path):
-    (tmp_path / "served").mkdir()
-    with serving(tmp_path / "served") as running:
-        yield running
-
-
-@pytest.fixture
-def offer(server, monkeypatch: pytest.MonkeyPatch):
-    """Return a function that makes the catalog's entry point at files of the local server."""
-
-    def point(name: str, manner: str = "good", checksums: bool = True) -> None:
-        sources = []
-        for source in CATALOG[name].sources:
-            file = server.folder / source.filename
-            if file.is_file():
-                checksum = f"sha256:{pooch.file_hash(str(file))}" if checksums else None
-                urls = tuple(f"{server.url}/{each}/{source.filename}" for each in manner.split())
-                size = file.stat().st_size
-                sources.append(replace(source, urls=urls, size=size, checksum=checksum, unpacked_md5=None))
-        monkeypatch.setitem(CATALOG, name, replace(CATALOG[name], sources=tuple(sources)))
-
-    return point
 
 
 @pytest.fixture
@@ -74,11 +47,6 @@ def cifar10(server) -> None:
             member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-
-
-def leftovers(home: Path) -> list[str]:
-    """Return every file in a data home but its locks."""
-    return [str(p.relative_to(home)) for p in home.rglob("*") if p.is_file() and p.parent.name != ".locks"]
 
 
 def test_a_fetched_release_is_read_like_one_that_was_put_there(mnist, offer, home, server) -> None:
@@ -219,53 +187,6 @@ def test_the_next_address_is_tried(cifar10, offer, home, server) -> None:
         .sources["cifar-10-binary.tar.gz"]["origin"]
         .endswith("/good/cifar-10-binary.tar.gz")
     )
-
-
-def unsafe_tar(path: Path) -> None:
-    with tarfile.open(path, "w:gz") as tar:
-        member = tarfile.TarInfo("cifar-10-batches-bin/../../../escaped.txt")
-        member.size = 4
-        tar.addfile(member, io.BytesIO(b"boo!"))
-
-
-def unsafe_link(path: Path) -> None:
-    with tarfile.open(path, "w:gz") as tar:
-        member = tarfile.TarInfo("cifar-10-batches-bin/data_batch_1.bin")
-        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(member)
-
-
-def unsafe_zip(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as bundle:
-        bundle.writestr("cifar-10-batches-bin/../../../../escaped.txt", "boo!")
-
-
-def other_content(path: Path) -> None:
-    with tarfile.open(path, "w:gz") as tar:
-        tar.addfile(tarfile.TarInfo("something-else"))
-
-
-def half_an_archive(path: Path) -> None:
-    unsafe_link(path)
-    path.write_bytes(path.read_bytes()[:40])
-
-
-@pytest.mark.parametrize(
-    ("write", "message"),
-    [
-        (unsafe_tar, "holds an unsafe member"),
-        (unsafe_link, "holds an unsafe member"),
-        (unsafe_zip, r"holds an unsafe member: .*escaped.txt"),
-        (other_content, "does not hold the folder cifar-10-batches-bin"),
-        (half_an_archive, "is n.*archive"),
-    ],
-)
-def test_bad_archives_are_refused_and_nothing_escapes(write, message, offer, home, server, tmp_path) -> None:
-    write(server.folder / "cifar-10-binary.tar.gz")
-    offer("cifar10")
-    with pytest.raises(DataCorrupted, match=message):
-        fetch("cifar10", home, how=QUIET)
-    assert leftovers(home) == [] and not list(tmp_path.rglob("escaped.txt"))
 
 
 def test_a_full_disk_is_foreseen(cifar10, offer, home, monkeypatch) -> None:
