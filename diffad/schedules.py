@@ -157,8 +157,9 @@ def from_beta(beta: Tensor, name: str = "custom", parameters: dict | None = None
 
 
 def from_log_snr(log_snr: Tensor, name: str = "custom", parameters: dict | None = None) -> NoiseSchedule:
-    """The schedule with the given log-SNR at t = 1..T: alpha_bar = sigmoid(log_snr). Kingma et al. 2021, eq.
-    4.
+    """The schedule with the given log-SNR at t = 1..T: alpha_bar = sigmoid(log_snr).
+
+    Equation: eq-log-snr-schedule. Source: Kingma et al. 2021, eq. 4.
 
     Args:
         log_snr: floats (T,), strictly decreasing.
