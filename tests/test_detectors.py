@@ -201,11 +201,11 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 
     step, calls = training._Trainer.step, []
 
-    def stop_in_the_tenth(self, images):
+    def stop_in_the_tenth(self, *arguments):
         calls.append(1)
         if len(calls) == 10:
             raise KeyboardInterrupt
-        return step(self, images)
+        return step(self, *arguments)
 
     monkeypatch.setattr(training._Trainer, "step", stop_in_the_tenth)
     with pytest.raises(KeyboardInterrupt):

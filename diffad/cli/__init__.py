@@ -129,8 +129,9 @@ def explain(error: Exception) -> str | None:
         return " ".join(error.format_message().split()) + hint
     if hasattr(error, "errors") and isinstance(error, ValueError):  # pydantic's ValidationError
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or error.title
-        return " ".join(f"{field}: {first['msg'].replace('Value error, ', '')}".split())
+        field = ".".join(str(part) for part in first["loc"])
+        reason = " ".join(first["msg"].replace("Value error, ", "").split())
+        return f"{field}: {reason}" if field else reason
     if isinstance(error, (ValueError, FloatingPointError)) or _raised_on_purpose(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:

@@ -113,8 +113,12 @@ def make_detector(edition: str, network: dict, process: dict, training: dict, de
         ValueError: a value that is refused.
     """
     from diffad.detectors import ImageDetector
+    from diffad.schedules import SCHEDULES
     from diffad.thresholds import DetectionConfig
     from diffad.training import TrainingConfig
+
+    if process["schedule"] not in SCHEDULES:
+        raise ValueError(f"--schedule: got {process['schedule']!r}, expected one of {', '.join(SCHEDULES)}")
 
     def given(values: dict) -> dict:
         return {name: value for name, value in values.items() if value is not None}
