@@ -199,6 +199,7 @@ def paths_over_density(
         values, times: the axes of `density`.
     """
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.08)
     panels = figure.subplots(1, len(paths), sharey=True)
     shade = (density / density.max(axis=0)) ** 0.5
     for axis, (name, walk) in zip(panels, paths.items(), strict=True):
