@@ -404,8 +404,8 @@ def test_experiments_and_results_that_are_refused(refused, experiment: Path, tmp
 
 
 def test_ctrl_c_leaves_nothing_half_written_and_the_same_command_goes_on(run, tmp_path: Path) -> None:
-    arguments = ["train", "digits", "--out", str(tmp_path / "m"), "--size", "tiny", "--updates", "400"]
-    arguments += ["--batch-size", "8", "--checkpoint-every", "5"]
+    arguments = ["train", "digits", "--out", str(tmp_path / "m"), "--size", "tiny", "--updates", "150"]
+    arguments += ["--batch-size", "8", "--checkpoint-every", "10"]
     code = "import sys; from diffad.cli import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
