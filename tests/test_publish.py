@@ -86,6 +86,14 @@ def test_a_module_that_the_notebook_cannot_reach_does_not_change_the_key(project
     assert names == ["__init__.py", "deep.py", "used.py"]
 
 
+def test_a_lock_beside_a_record_does_not_change_the_key(project):
+    project.add("page", records=["results/run"])
+    project.write("results/run/record.json", "{}")
+    key = project.inputs("page").key
+    project.write("results/run/.record.lock", "")
+    assert project.inputs("page").key == key
+
+
 def test_relative_imports_and_data_files_beside_a_module_are_followed(project):
     project.write("diffad/sub/__init__.py", "from .inner import VALUE\nfrom .. import deep\n")
     project.write("diffad/sub/inner.py", "VALUE = 1\n")

@@ -112,7 +112,8 @@ def _record_files(page: Page, name: str, root: Path) -> list[Path]:
     folder = root / name
     if not folder.is_dir():
         raise DiffadError(f"page {page.page}: there is no folder of run records {name}")
-    return [path for path in folder.rglob("*") if path.is_file()]
+    # Hidden files are locks of writers, which no checkout holds.
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
 
 
 def _file_digest(path: Path) -> str:
