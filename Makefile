@@ -52,7 +52,7 @@ html: $(STAMP)
 test: unit-tests notebook-tests  ## Run the unit tests, then run the notebooks again and compare their outputs
 
 unit-tests: $(STAMP)
-	MPLBACKEND=agg $(BIN)/python -m pytest
+	MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 notebook-tests: $(STAMP)
 	@pages="$$($(BIN)/python -m diffad.publish reproducible --seconds $(NBVAL_SECONDS))"; \

@@ -9,10 +9,11 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from diffusers.training_utils import EMAModel
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import save_file
 
 from diffad.errors import CheckpointError
@@ -27,6 +28,18 @@ NAME = "update-{:08d}"
 TENSORS_FILE, STATE_FILE = "tensors.safetensors", "state.json"
 # What a resumed run may change: none of it alters the weights.
 FREE_SETTINGS = {"validate_every", "checkpoint_every", "checkpoints_kept"}
+
+
+class _State(BaseModel):
+    """What stands in the state's file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[FORMAT]
+    update: int = Field(ge=1)
+    seconds: float = Field(ge=0)
+    history: dict[str, list]
+    configuration: dict
 
 
 @dataclass
@@ -51,7 +64,7 @@ class Checkpoint:
         history: "TrainingHistory",
         settings: dict,
     ) -> "Checkpoint":
-        """Copy the state of a run to the CPU; `settings` are all that its weights follow from, as plain JSON values."""
+        """Copy the state of a run to the CPU; `settings`, plain JSON values, are all its weights follow from."""
         tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
         tensors |= {f"average.{index}": value for index, value in enumerate(ema.shadow_params)}
         for index, values in optimiser.state_dict()["state"].items():
@@ -73,6 +86,11 @@ class Checkpoint:
             CheckpointError: another architecture, or settings under which the run could not have come here.
         """
         self._check_settings(settings)
+        if self.history.keys() != vars(history).keys():
+            raise CheckpointError(
+                f"checkpoint: {self.path / STATE_FILE} has a history of {', '.join(self.history) or 'nothing'}, "
+                f"expected {', '.join(vars(history))}"
+            )
         load_weights(network, self._part("network."), self.path / TENSORS_FILE)
         for index, value in self._part("average.").items():
             ema.shadow_params[int(index)].copy_(value)
@@ -97,15 +115,14 @@ class Checkpoint:
         for name, value in settings.items():
             if name not in FREE_SETTINGS and name in self.configuration and self.configuration[name] != value:
                 raise CheckpointError(
-                    f"checkpoint: {self.path} was trained with {name} = {self.configuration[name]!r} and this run asks for {value!r}; "
-                    "give the run another checkpoint folder, or the same settings"
+                    f"checkpoint: {self.path} was trained with {name} = {self.configuration[name]!r} and this run "
+                    f"asks for {value!r}; give the run another checkpoint folder, or the same settings"
                 )
 
 
 def _laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """`value` in the memory layout of its parameter: a fused Adam walks both in memory order, not by index.
-    """
-    return value if value.shape != parameter.shape else torch.empty_like(parameter).copy_(value).detach()
+    """`value` in the memory layout of its parameter: a fused Adam walks both in memory order, not by index."""
+    return value if value.shape != parameter.shape else torch.empty_like(parameter).copy_(value)
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -132,16 +149,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     tensors = read_weights(path / TENSORS_FILE)
     try:
-        state = json.loads((path / STATE_FILE).read_text())
-        if state["format"] != FORMAT:
-            raise CheckpointError(f"checkpoint: {path} has format {state['format']!r}, expected {FORMAT!r}")
-        return Checkpoint(
-            tensors, state["update"], state["seconds"], state["history"], state["configuration"], path
-        )
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        state = _State.model_validate(json.loads((path / STATE_FILE).read_text()))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CheckpointError(
             f"checkpoint: {path / STATE_FILE} is missing or not a training state ({error})"
         ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise CheckpointError(
+            f"checkpoint: {path / STATE_FILE} is not a training state of this program ({where}: {first['msg']})"
+        ) from error
+    return Checkpoint(tensors, state.update, state.seconds, state.history, state.configuration, path)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ that line can depend on them.
 """
 
 import dataclasses
+import inspect
 import json
 import shutil
 import time
@@ -76,8 +77,17 @@ class Scores:
 
 
 def make_split(experiment: Experiment, edition: Edition) -> Split:
-    """The train, validation and sealed test set of an edition."""
-    return PROTOCOLS[experiment.protocol](edition.dataset, seed=edition.seed, **edition.protocol_parameters)
+    """The train, validation and sealed test set of an edition.
+
+    Raises:
+        ValueError: a key of `protocol_parameters` that the protocol does not take, or a value that it refuses.
+    """
+    protocol, parameters = PROTOCOLS[experiment.protocol], edition.protocol_parameters
+    try:
+        inspect.signature(protocol).bind(edition.dataset, seed=edition.seed, **parameters)
+    except TypeError as error:
+        raise ValueError(f"protocol_parameters: {experiment.protocol} {error}") from error
+    return protocol(edition.dataset, seed=edition.seed, **parameters)
 
 
 def train_model(
@@ -173,6 +183,11 @@ def run_experiment(
     }
     with claim_record(folder) as claim:
         claim.check_same_run(**identity)
+        data = DataDescription(
+            name=edition.dataset,
+            fingerprint=load(edition.dataset, "train").fingerprint,
+            split=split.describe(),
+        )
         model, history = train_model(edition, split, working, progress)
         watch.seconds["ddpm/train"] = round(history.seconds[-1], 3)
         scores = watch.time("ddpm/score", score_diffusion, model, split, edition.scoring, progress)
@@ -186,11 +201,7 @@ def run_experiment(
             run_scores,
             **identity,
             edition=edition_name,
-            data=DataDescription(
-                name=edition.dataset,
-                fingerprint=load(edition.dataset, "train").fingerprint,
-                split=split.describe(),
-            ),
+            data=data,
             wall_seconds=watch.seconds,
             nfe=scores.nfe,
             device=next(model.parameters()).device,

@@ -116,7 +116,7 @@ def _epoch_order(num_images: int, epoch: int, seed: int) -> np.ndarray:
 
 
 def content_hash(images: np.ndarray) -> str:
-    """sha256 over the shape and pixels of uint8 images (n, height, width, channels); a memory-mapped array is read in parts."""
+    """sha256 over shape and pixels of uint8 images (n, h, w, c); a memory-mapped array is read in parts."""
     digest = hashlib.sha256(repr(images.shape).encode())
     for start in range(0, len(images), 4096):
         digest.update(np.ascontiguousarray(images[start : start + 4096]))
@@ -143,10 +143,11 @@ def fit(
         progress: whether to show a progress bar with loss, images a second and time left.
 
     Raises:
-        ValueError: images that are not uint8 (n, h, w, c) of the network's size, or a folder that cannot be written.
+        ValueError: images that are not uint8 (n, h, w, c) of the network's size, or a folder that cannot be
+            written.
         FloatingPointError: the loss became NaN or infinite; the message says at which update and learning
             rate. The last checkpoint is from before that.
-        CheckpointError: the checkpoint folder holds another architecture, other settings or other images' training.
+        CheckpointError: the checkpoint folder holds a run of another architecture, other settings or images.
     """
     check_images(images, "images", model.image_shape)
     if validation is not None:
@@ -251,8 +252,8 @@ class _Trainer:
             update, what = self.update - 1, "a weight became NaN or infinite"
         rate = self.configuration.learning_rate_at(update)
         raise FloatingPointError(
-            f"training: {what} in update {update + 1} at learning rate {rate:.3g}, expected finite numbers; the last "
-            "checkpoint is from before that: train anew with a lower learning_rate or gradient_clip"
+            f"training: {what} in update {update + 1} at learning rate {rate:.3g}, expected finite numbers; "
+            "the last checkpoint is from before that: train anew with a lower learning_rate or gradient_clip"
         )
 
     def record(self, validation: np.ndarray | None) -> None:

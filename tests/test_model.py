@@ -1,4 +1,4 @@
-"""A model is a function of its configuration and seed, and comes back from disk to the last bit or not at all."""
+"""A model is a function of its configuration and seed, and comes back from disk bit by bit or not at all."""
 
 import json
 import pickle
@@ -150,8 +150,12 @@ DESCRIPTIONS = {
     "another program": '{"_class_name": "DDPMPipeline"}',
     "another format": '{"format": "diffad-model-99", "model": {}}',
     "no model": '{"format": "diffad-model-1"}',
-    "an unknown key": json.dumps({"format": "diffad-model-1", "model": {"network_parameters": NETWORK, "depth": 3}}),
-    "an unknown network": json.dumps({"format": "diffad-model-1", "model": {"network": "x", "network_parameters": {}}}),
+    "an unknown key": json.dumps(
+        {"format": "diffad-model-1", "model": {"network_parameters": NETWORK, "depth": 3}}
+    ),
+    "an unknown network": json.dumps(
+        {"format": "diffad-model-1", "model": {"network": "x", "network_parameters": {}}}
+    ),
     "binary": "\udcff\udcfe",
 }
 
@@ -173,7 +177,10 @@ IMPOSSIBLE = {
     "steps": ({"num_steps": 0}, "num_steps"),
     "schedule": ({"schedule": "sine"}, "sine"),
     "schedule key": ({"schedule_parameters": {"slope": 1}}, "slope"),
-    "schedule type": ({"schedule": "linear", "schedule_parameters": {"beta_end": "high"}}, "schedule_parameters"),
+    "schedule type": (
+        {"schedule": "linear", "schedule_parameters": {"beta_end": "high"}},
+        "schedule_parameters",
+    ),
     "parameterisation": ({"parameterisation": "noise"}, "parameterisation"),
     "variance": ({"learned_variance": True}, "learned_variance"),
 }

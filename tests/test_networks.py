@@ -32,7 +32,9 @@ def test_time_1_is_diffusers_time_0():
         assert not torch.allclose(network(x_t, t), network(x_t, t + 1))
 
 
-@pytest.mark.parametrize(("size", "millions"), [("tiny", 0.18), ("small", 0.69), ("medium", 2.7), ("large", 17.3)])
+@pytest.mark.parametrize(
+    ("size", "millions"), [("tiny", 0.18), ("small", 0.69), ("medium", 2.7), ("large", 17.3)]
+)
 def test_the_sizes_are_as_documented(size, millions):
     with torch.device("meta"):  # counts without memory
         network = make_network("unet", {"image_size": 32, "channels": 1, "size": size})

@@ -1,8 +1,7 @@
-"""The smallest model, images and settings that still take every path; shared by the tests of training and scoring."""
-
-import torch
+"""The smallest model, images and settings that still take every path, for the tests of training and scoring."""
 
 import numpy as np
+import torch
 from sklearn.datasets import load_digits
 
 from diffad.model import DiffusionModel, ModelConfig
@@ -70,7 +69,7 @@ class PoisonedNetwork(torch.nn.Module):
 
 
 class CountingNetwork(torch.nn.Module):
-    """Counts the samples that it is asked about and keeps what it was asked; answers with a fixed fraction of x_t."""
+    """Counts the samples that it is asked about and keeps their times; answers with a fraction of x_t."""
 
     def __init__(self, factor=0.3):
         super().__init__()

@@ -42,9 +42,8 @@ def method_look(method: str) -> MethodLook:
     names = list(METHOD_COLOURS)
     key = method if method in METHOD_COLOURS else method.lower()
     place = names.index(key) if key in names else len(names) + zlib.crc32(method.encode())
-    return MethodLook(
-        METHOD_COLOURS.get(key, "#666666"), MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)]
-    )
+    dash = DASHES[(place + place // len(MARKERS)) % len(DASHES)]  # another dash when the markers start again
+    return MethodLook(METHOD_COLOURS.get(key, "#666666"), MARKERS[place % len(MARKERS)], dash)
 
 
 def roc_curves(labels: np.ndarray, scores_by_method: Mapping[str, np.ndarray]) -> Figure:

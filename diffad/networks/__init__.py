@@ -10,7 +10,15 @@ from pydantic import BaseModel, ValidationError
 
 from diffad.networks.unet import UNET_SIZES, UNet, UNetConfig
 
-__all__ = ["NETWORKS", "Denoiser", "UNET_SIZES", "UNet", "UNetConfig", "make_network", "network_configuration"]
+__all__ = [
+    "NETWORKS",
+    "Denoiser",
+    "UNET_SIZES",
+    "UNet",
+    "UNetConfig",
+    "make_network",
+    "network_configuration",
+]
 
 
 class Denoiser(Protocol):

@@ -1,0 +1,192 @@
+"""An experiment file becomes a whole record or none, the same one each time, and labels are revealed last."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from diffad import experiments
+from diffad.configuration import Experiment
+from diffad.datasets.split import Split
+from diffad.errors import CheckpointError, DataNotFound, RecordError
+from diffad.experiments import level_name, read_run, rule_name, run_experiment
+from diffad.records import RecordClaim, list_records, mismatches, read_record
+from diffad.scorers import COMBINATIONS
+
+CONTENT = {
+    "name": "tiny",
+    "title": "Tiny",
+    "protocol": "clean_versus_corrupted",
+    "editions": {
+        "smoke": {
+            "dataset": "digits",
+            "protocol_parameters": {"per_group": 12, "corruptions": ["impulse_noise", "stripe"]},
+            "model": {
+                "network_parameters": {"image_size": 8, "channels": 1, "size": "tiny"},
+                "num_steps": 50,
+            },
+            "training": {"num_updates": 4, "batch_size": 8, "checkpoint_every": 2, "validate_every": 2},
+            "scoring": {
+                "levels": [0.1, 0.4],
+                "calibration_images": 20,
+                "partial_diffusion": {"start": 0.3, "num_steps": 2},
+            },
+            "baselines": ["iforest"],
+        }
+    },
+}
+
+
+def experiment(**changes):
+    """The tiny experiment with keys of its edition changed."""
+    content = copy.deepcopy(CONTENT)
+    content["editions"]["smoke"] |= changes
+    return Experiment.model_validate(content)
+
+
+def run(folder, **changes):
+    return run_experiment(experiment(**changes), "smoke", folder / "results", folder / "work", progress=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of one finished run, and its record; tests only read it."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, run(folder)
+
+
+def test_the_record_is_whole(finished):
+    folder, record = finished
+    assert [path.relative_to(folder).as_posix() for path in list_records(folder)] == ["results/tiny/smoke"]
+    stored, scores = read_record(folder / "results/tiny/smoke")
+    assert stored == record and not mismatches(stored, scores)
+    methods = {"one_step", "partial_diffusion", "iforest", level_name(0.1), level_name(0.4)}
+    methods |= {rule_name(rule) for rule in COMBINATIONS}
+    assert set(scores.by_method) == methods == set(record.nfe)
+    assert set(scores.groups) == {"clean", "impulse_noise", "stripe"} and len(scores.labels) == 36
+    assert all(len(np.unique(values)) > 10 for values in scores.by_method.values()), "a constant score"
+    np.testing.assert_array_equal(scores.by_method["one_step"], scores.by_method[level_name(0.1)])
+    assert record.edition == "smoke" and record.seeds == {"split": 0, "training": 0, "baselines": 0}
+    assert {"split", "ddpm/train", "ddpm/score", "iforest/fit and score"} <= set(record.wall_seconds)
+
+
+def test_the_nfe_are_those_of_the_scorers(finished):
+    _, record = finished
+    assert record.nfe["one_step"] == 2 and record.nfe["partial_diffusion"] == 2 and record.nfe["iforest"] == 0
+    assert {record.nfe[rule_name(rule)] for rule in COMBINATIONS} == {4}
+
+
+def test_a_run_is_read_back_with_its_model_and_its_scores_follow_from_it(finished):
+    folder, record = finished
+    found = read_run(folder / "results/tiny/smoke")
+    assert found.record == record and found.history.update == [2, 4]
+    edition = experiment().edition("smoke")
+    split = experiments.make_split(experiment(), edition)
+    again = experiments.score_diffusion(found.model, split, edition.scoring, progress=False)
+    for name, values in again.by_method.items():
+        np.testing.assert_array_equal(values, found.scores.by_method[name], err_msg=name)
+
+
+def test_checkpoints_are_removed_once_the_record_stands(finished):
+    folder, _ = finished
+    assert not list((folder / "work").iterdir())
+
+
+def test_a_second_run_gives_the_same_scores(finished, tmp_path):
+    _, record = finished
+    torch.manual_seed(5)
+    np.random.seed(5)
+    again = run(tmp_path)
+    assert again.scores_sha256 == record.scores_sha256 and again.metrics == record.metrics
+    assert run(tmp_path).scores_sha256 == record.scores_sha256  # in the same folder: it may be run again
+
+
+def test_another_run_never_replaces_the_record(finished):
+    folder, record = finished
+    with pytest.raises(RecordError, match="of another run"):
+        run(folder, seed=1)
+    assert read_record(folder / "results/tiny/smoke")[0] == record
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+def die(*_, **__):
+    raise Killed
+
+
+PLACES = {
+    "in training": (experiments, "fit"),
+    "in scoring": (experiments, "score_diffusion"),
+    "in a baseline": (experiments, "score_baseline"),
+    "before publishing": (RecordClaim, "write"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_killed_run_leaves_no_record_and_can_be_run_again(finished, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(*PLACES[place], die)
+    with pytest.raises(Killed):
+        run(tmp_path)
+    assert list_records(tmp_path) == []
+    monkeypatch.undo()
+    assert run(tmp_path).scores_sha256 == finished[1].scores_sha256
+
+
+def test_labels_are_revealed_last_and_only_for_finished_scores(tmp_path, monkeypatch):
+    events = []
+    for module, name in (
+        (experiments, "fit"),
+        (experiments, "score_diffusion"),
+        (experiments, "score_baseline"),
+    ):
+        real = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, real=real, name=name, **k: (real(*a, **k), events.append(name))[0]
+        )
+    real_reveal = Split.reveal
+    monkeypatch.setattr(
+        Split, "reveal", lambda self, scores: (events.append("reveal"), real_reveal(self, scores))[1]
+    )
+    run(tmp_path)
+    first = events.index("reveal")
+    assert events[:first] == ["fit", "score_diffusion", "score_baseline"] and set(events[first:]) == {
+        "reveal"
+    }
+
+
+def test_old_checkpoints_of_other_settings_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "score_diffusion", die)
+    with pytest.raises(Killed):
+        run(tmp_path)
+    training = CONTENT["editions"]["smoke"]["training"] | {"learning_rate": 5e-4}
+    with pytest.raises(CheckpointError, match="learning_rate"):
+        run(tmp_path, training=training)
+
+
+def test_a_missing_data_set_says_how_to_fetch_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFAD_DATA", str(tmp_path / "empty"))
+    with pytest.raises(DataNotFound, match="diffad data fetch mnist"):
+        run(tmp_path, dataset="mnist")
+    assert list_records(tmp_path) == []
+
+
+@pytest.mark.parametrize("parameters", [{"per_groups": 3}, {"seed": 3}, {"name": "mnist"}])
+def test_an_unknown_key_of_the_protocol_is_refused_by_its_name(tmp_path, parameters):
+    with pytest.raises(ValueError, match=f"protocol_parameters: .*{next(iter(parameters))}"):
+        run(tmp_path, protocol_parameters=parameters)
+
+
+def test_an_unwritable_folder_is_refused_before_training(tmp_path, monkeypatch):
+    (tmp_path / "results").write_text("a file")
+    monkeypatch.setattr(experiments, "fit", lambda *_: pytest.fail("it trained"))
+    with pytest.raises(ValueError, match="cannot write in .*results"):
+        run(tmp_path)
+
+
+def test_images_that_the_network_is_not_made_for_are_refused(tmp_path):
+    model = {"network_parameters": {"image_size": 16, "channels": 1, "size": "tiny"}, "num_steps": 50}
+    with pytest.raises(ValueError, match=r"images: got images of .* \(8, 8, 1\), expected \(16, 16, 1\)"):
+        run(tmp_path, model=model)
