@@ -1,5 +1,4 @@
-"""Faults found in published diffusion code, kept runnable beside the right function. Nothing in diffad uses
-this module.
+"""Faults found in published diffusion code, kept runnable beside the right function; nothing else uses them.
 
 Each function is wrong on purpose, in the one way that its docstring names, and has the signature of the right
 one. The chapter "Bugs in the wild" runs both and shows the damage; a test for each passes on the right

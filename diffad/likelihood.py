@@ -6,11 +6,11 @@
 
 The ODE is solved in the angle phi with cos(phi) = sqrt(alpha_bar), sin(phi) = sqrt(1 - alpha_bar). There it
 reads dx / dphi = v: the velocity a v-network predicts is the very right-hand side, it stays bounded over the
-whole way from data (phi = 0) to noise (phi = pi / 2), and it is 0 throughout for data that already are N(0,
-I).
+whole way from data (phi = 0) to noise (phi = pi / 2), and it is 0 throughout for data that already are
+N(0, I).
 
 Sources: Song et al. 2021 (score SDE), section 4.3 and appendix D; Salimans & Ho 2022, appendix D (the angle);
-    Hutchinson 1990.
+Hutchinson 1990.
 """
 
 import math

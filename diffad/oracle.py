@@ -1,5 +1,4 @@
-"""Denoisers that need no training: for Gaussian data and mixtures of Gaussians the optimal network is a
-formula.
+"""Denoisers that need no training: for Gaussians and their mixtures the optimal network is a formula.
 
     eq-oracle-gaussian    `GaussianOracle`: data N(mean, covariance)
     eq-oracle-mixture     `GaussianMixtureOracle`: data from several Gaussians with diagonal covariance

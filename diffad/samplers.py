@@ -2,16 +2,16 @@
 
     eq-ancestral            `ancestral`: draw every p(x_{t-1} | x_t)
     eq-ddim                 `ddim`: skip levels; eta = 0 is deterministic, eta = 1 is ancestral
-    eq-partial-diffusion    `partial_diffusion`: noise up to a level, denoise back: the reconstruction of a
-    detector eq-inversion            `invert`: DDIM backwards, from data to the noise that would have made
-    them eq-langevin             `langevin`: walk along the score within one noise level
+    eq-partial-diffusion    `partial_diffusion`: noise up to a level, denoise back: a detector's reconstruction
+    eq-inversion            `invert`: DDIM backwards, from data to the noise that would have made them
+    eq-langevin             `langevin`: walk along the score within one noise level
 
 A sampler needs a `diffad.model.DiffusionModel` and never asks what its network predicts. The generators
-`*_trajectory` give every intermediate state; the plain functions run them to the end. All of them finish at t
-= 0, where alpha_bar is exactly 1 and no noise is left to add.
+`*_trajectory` give every intermediate state; the plain functions run them to the end. All of them finish at
+t = 0, where alpha_bar is exactly 1 and no noise is left to add.
 
-Sources: Ho et al. 2020; Song, Meng & Ermon 2021 (DDIM); Lu et al. 2022 (DPM-Solver++); Song & Ermon 2019
-    (Langevin).
+Sources: Ho et al. 2020; Song, Meng & Ermon 2021 (DDIM); Lu et al. 2022 (DPM-Solver++); Song & Ermon
+2019 (Langevin).
 """
 
 from collections import deque
@@ -151,7 +151,7 @@ def partial_diffusion(
         clamp: as in `ddim`.
 
     Returns:
-        the reconstruction, in the shape of `x_0`. Source: Wyatt et al. 2022 (AnoDDPM), algorithm 1, with DDIM
+        the reconstruction, in the shape of `x_0`. Source: Wyatt et al. 2022 (AnoDDPM), with DDIM
         steps.
     """
     x_start = model.process.sample(x_0, start, noise)

@@ -1,7 +1,7 @@
 """Noise schedules: how fast the Markov forward process turns data into noise.
 
-A schedule is the table of alpha_bar_t = prod_{s<=t} (1 - beta_s) for t = 0..T. Time runs as in the papers: t
-= 1..T are the noise levels, alpha_bar_0 = 1 is clean data. Everything else (beta, SNR, posterior variance)
+A schedule is the table of alpha_bar_t = prod_{s<=t} (1 - beta_s) for t = 0..T. Time runs as in the papers:
+t = 1..T are the noise levels, alpha_bar_0 = 1 is clean data. Everything else (beta, SNR, posterior variance)
 follows from that table (eq-signal-to-noise, eq-posterior-variance).
 
 The table is kept as log(alpha_bar) in float64. Close to t = 0 alpha_bar is 1 - 1e-4 or nearer to 1, and every
@@ -159,7 +159,7 @@ def from_beta(beta: Tensor, name: str = "custom", parameters: dict | None = None
 def from_log_snr(log_snr: Tensor, name: str = "custom", parameters: dict | None = None) -> NoiseSchedule:
     """The schedule with the given log-SNR at t = 1..T: alpha_bar = sigmoid(log_snr).
 
-    Equation: eq-log-snr-schedule. Source: Kingma et al. 2021, eq. 4.
+    Equation: eq-log-snr-schedule. Source: Kingma et al. 2021, section 3.2.
 
     Args:
         log_snr: floats (T,), strictly decreasing.
@@ -221,11 +221,9 @@ def log_linear(num_steps: int, log_snr_max: float = 9.21, log_snr_min: float = -
 
 
 def vdm(num_steps: int, gamma_min: float = -13.3, gamma_max: float = 5.0) -> NoiseSchedule:
-    """The VDM parameterisation without learning: log-SNR(time) = -gamma(time), gamma a straight line in time
-    = t / T.
+    """The VDM parameterisation without learning: log-SNR = -gamma, a straight line in time = t / T.
 
-    Kingma et al. 2021, section 3.2 and appendix H, with their end points. Unlike `log_linear` it is a
-    function of
+    Kingma et al. 2021, section 3.2, with the end points of their code. Unlike `log_linear` it is a function of
     continuous time: halving the steps keeps the curve and reads it at fewer points.
     """
     num_steps = check_num_steps(num_steps)

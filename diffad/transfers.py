@@ -1,7 +1,7 @@
 """Counting what moves between devices, to prove that a loop moves nothing.
 
 A copy to or from an accelerator makes it wait. The counter sees every tensor operation, so it also finds the
-copies that hide in `.item()` or in an index. It works without an accelerator: tensors on the "meta" device
+copies that hide in `.item()`. It works without an accelerator: tensors on the "meta" device
 have a shape but no data, and sending something there counts like sending it to a GPU.
 """
 

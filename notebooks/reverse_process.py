@@ -370,7 +370,7 @@ image_rows(rows, ["clean", *(f"t = {t}" for t in levels)], label_width=1.3)
 # of a Gaussian with the digits' own mean and covariance. No linear map can lie below that one; what the
 # network gains on it is what it knows of digits beyond their covariance.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-terms", "caption": "The denoising terms on test digits, in bits per dimension and step: the trained network, the same network early in training, and the best linear denoiser."}, "image": {"alt": "Three falling curves of bits per dimension and step against t on logarithmic axes. The early network lies highest; the trained network lies below the linear oracle for most t, most clearly at middle and high noise."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-terms", "caption": "The denoising terms on test digits, in bits per dimension and step: the trained network, the same network early in training, and the best linear denoiser."}, "image": {"alt": "Three falling curves of bits per dimension and step against t on logarithmic axes. The early network lies highest; the trained network lies below the linear oracle over the middle of the way and close to it at both ends."}}
 covariance = torch.cov(pixels.T) + 1e-3 * torch.eye(pixels.shape[1], dtype=torch.float64)
 mean_image = pixels.mean(0).view(x_test.shape[1:])
 linear_model = DiffusionModel(GaussianOracle(process, mean_image, covariance), process)
@@ -499,8 +499,9 @@ for name in by_schedule:
 # $$ (eq-weighted)
 #
 # Implemented by `diffad.objectives.weighted_loss`, with the weights `diffad.objectives.simple_weight`,
-# `diffad.objectives.snr_plus_one_weight`, `diffad.objectives.min_snr_weight`, `diffad.objectives.p2_weight`
-# and `diffad.objectives.truncated_snr_weight`.
+# `diffad.objectives.snr_plus_one_weight`, `diffad.objectives.min_snr_weight` {cite:p}`hang2023minsnr`,
+# `diffad.objectives.p2_weight` {cite:p}`choi2022p2` and `diffad.objectives.truncated_snr_weight`
+# {cite:p}`salimans2022progressive`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-weights", "caption": "Five published weightings of the error of the clean image, against the signal-to-noise ratio."}, "image": {"alt": "Five curves on logarithmic axes over the signal-to-noise ratio. All but min-SNR and P2 rise in proportion to the ratio above one; min-SNR and P2 level off; below one, v and truncated SNR stay at one while the others fall."}}
 snr = torch.logspace(-4, 4, 200, dtype=torch.float64)

@@ -138,9 +138,9 @@ paths_over_density(paths, density, values[:, 0].numpy(), shown_times)
 # $\eta = 0$ is its first-order solver.
 #
 # Its solutions have at every time the same distribution as the noisy chain {cite:p}`song2021sde`. And once
-# sampling is solving an ODE, better solvers are at hand. DPM-Solver++ is a second-order one;
-# `diffad.samplers.dpm_solver` asks diffusers' implementation for it, with the same network. How far from the
-# true solution is each after a given number of network evaluations?
+# sampling is solving an ODE, better solvers are at hand. DPM-Solver++ {cite:p}`lu2022dpmsolverpp` is a
+# second-order one; `diffad.samplers.dpm_solver` asks diffusers' implementation for it, with the same network.
+# How far from the true solution is each after a given number of network evaluations?
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-solvers", "caption": "Distance from the ODE's exact solution against the number of network evaluations (NFE), for Gaussian data with the exact denoiser."}, "image": {"alt": "Two falling lines on logarithmic axes. DDIM's error falls in proportion to the number of evaluations; DPM-Solver's starts lower and falls about twice as steeply."}}
 covariance = torch.tensor([[0.6, 0.45, 0.1], [0.45, 0.5, 0.0], [0.1, 0.0, 0.15]], dtype=torch.float64)
@@ -283,7 +283,7 @@ table.style.format("{:.1e}")
 # ## Langevin dynamics, and a sign
 #
 # The score $s = \nabla \log q(x_t)$ points towards higher density. Follow it and add the right amount of
-# noise, and the walk settles on $q(x_t)$ itself, from wherever it starts:
+# noise, and the walk settles on $q(x_t)$ itself, from wherever it starts {cite:p}`song2019ncsn`:
 #
 # $$
 # x \leftarrow x + \gamma\, s(x, t) + \sqrt{2\gamma}\; z, \qquad z \sim \mathcal N(0, I) .
@@ -326,7 +326,8 @@ glue("sampling-away", f"{100 * away:.0f} %", display=False)
 # Implemented by `diffad.likelihood.ode_log_likelihood`.
 #
 # The divergence is the trace of a Jacobian. Exactly (`diffad.likelihood.exact_trace`) it costs one backward
-# pass for each dimension. For images, estimate it from random probes $r$ with mean 0 and unit covariance:
+# pass for each dimension. For images, estimate it {cite:p}`hutchinson1990` from random probes $r$ with mean 0
+# and unit covariance:
 #
 # $$
 # \nabla \cdot \hat v = \mathbb E_r\!\left[ r^\top \frac{\partial \hat v}{\partial x}\, r \right] .

@@ -216,14 +216,12 @@ def variational_bound(
 def estimate_variational_bound(
     model: "DiffusionModel", x_0: Tensor, generator: torch.Generator, num_draws: int = 20, **settings
 ) -> VariationalBound:
-    """The bound without bias from a few noise levels a sample: `num_draws` + 1 network evaluations instead of
-    T.
+    """The bound without bias from a few noise levels a sample: `num_draws` + 1 network evaluations, not T.
 
     L_T and L_0 are computed for every sample, the T - 1 denoising terms are estimated from `num_draws` of
-    them. Each t is drawn in proportion to what its term would be for N(0, I) data, (SNR_{t-1} - SNR_t) / (1 +
-    SNR_t), and divided by its
-    probability: most of the bound lies in few steps, and uniform draws would mostly miss them. A sample's own
-    figure is noisy, the mean over a data set is not.
+    them. Each t is drawn in proportion to what its term would be for N(0, I) data,
+    (SNR_{t-1} - SNR_t) / (1 + SNR_t), and divided by its probability: most of the bound lies in few steps, and
+    uniform draws would mostly miss them. A sample's own figure is noisy, the mean over a data set is not.
 
     Equation: eq-variational-bound. Importance sampling as in eq-importance-times.
 

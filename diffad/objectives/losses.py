@@ -1,5 +1,4 @@
-"""Training losses: the squared error of a prediction, named by what is predicted and how noise levels are
-weighted.
+"""Training losses: the squared error of a prediction, and how the noise levels are weighted.
 
     eq-l-simple      `l_simple`, the error of the predicted noise
     eq-x0-loss       `x0_loss`, the error of the predicted clean data
@@ -85,12 +84,12 @@ def snr_plus_one_weight(snr: Tensor) -> Tensor:
 
 
 def min_snr_weight(snr: Tensor, ceiling: float = 5.0) -> Tensor:
-    """min(SNR, ceiling): nearly clean levels no longer drown the others. Hang et al. 2023, section 3.4."""
+    """min(SNR, ceiling): nearly clean levels no longer drown the others. Hang et al. 2023."""
     return snr.clamp(max=ceiling)
 
 
 def p2_weight(snr: Tensor, offset: float = 1.0, power: float = 1.0) -> Tensor:
-    """SNR / (offset + SNR)^power: less weight on imperceptible detail. Choi et al. 2022, eq. 8."""
+    """SNR / (offset + SNR)^power: less weight on imperceptible detail. Choi et al. 2022."""
     return snr / (offset + snr) ** power
 
 
