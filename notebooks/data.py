@@ -24,7 +24,7 @@
 # - what each data set is, how large, under which licence, and what the paper means by "compact" and
 #   "high-resolution";
 # - how a split is made so that nothing tested was trained on, and why test labels are locked away;
-# - five faults of these data that have moved published numbers, each measured here.
+# - faults of these data that can move published numbers, measured where that can be done here.
 #
 # *Before this:* nothing. *Time to read:* 15 minutes.
 # ::::
@@ -58,6 +58,7 @@ look_alike = 0.975  # correlation of thumbnails from which two photographs are s
 
 # %% tags=["hide-input"]
 use_style()
+pd.set_option("display.max_colwidth", None)  # licences are read whole
 at_hand = image_sets_at_hand()
 rng = np.random.default_rng(0)
 
@@ -67,8 +68,8 @@ rng = np.random.default_rng(0)
 # Four image sets carry the paper's claims: CIFAR-10 {cite:p}`krizhevsky2009`, MNIST-C {cite:p}`mu2019mnistc`,
 # MVTec-AD {cite:p}`bergmann2019mvtec` and Mini-ImageNet {cite:p}`vinyals2016matching`. ADBench
 # {cite:p}`han2022adbench` adds vectors: its computer-vision sets are pictures that a frozen ResNet-18 or ViT has
-# turned into a few hundred numbers each. Scikit-learn's digits {cite:p}`alpaydin1998digits`, real scans, come with
-# the packages, so every page runs without a download.
+# turned into some hundreds of numbers each. Scikit-learn's digits {cite:p}`alpaydin1998digits`, real scans, come with
+# the packages, so there is always something to run without a download.
 #
 # The table is printed from the catalog that `diffad data fetch` uses, with the same sizes and licences.
 
@@ -132,8 +133,8 @@ figures.picture_wall([wall_row(name, choices[name]) for name in choices if name 
 # ## "Compact" and "high-resolution"
 #
 # The paper {cite:p}`bhosale2024anomaly` calls CIFAR-10, MNIST-C and MVTec-AD *compact* and Mini-ImageNet
-# *high-resolution*. In pixels that is the wrong way round for MVTec-AD: its photographs are about ten times as wide
-# as the images of Mini-ImageNet. The words make sense for what a network is given. MVTec-AD as ADBench has it is a
+# *high-resolution*. In pixels that is the wrong way round for MVTec-AD: its photographs are wider than the images
+# of Mini-ImageNet, even in a shrunken copy. The words make sense for what a network is given. MVTec-AD as ADBench has it is a
 # short vector an image; CIFAR-10 and MNIST-C are thumbnails; Mini-ImageNet is the only one of the four whose images a
 # network must take at a size where attention over pixels becomes expensive. We keep the paper's words in this sense,
 # and use MVTec-AD both as embeddings and, shrunk, as images.
@@ -359,9 +360,9 @@ pd.DataFrame(
 # %% [markdown]
 # ### 3. Columns that never change
 #
-# The embeddings come out of a ReLU, and some of their columns are zero for every normal. The skewness of a constant
-# column is 0/0; a detector that uses it, such as COPOD {cite:p}`li2020copod`, returns NaN. In a published table these
-# NaN were replaced by a constant score, and COPOD stands there with an AUC-ROC of exactly chance on most sets.
+# The ResNet-18 embeddings come out of a ReLU, and some of their columns are zero for every normal. The skewness of a constant
+# column is 0/0; a detector that uses it, such as COPOD {cite:p}`li2020copod`, returns NaN. In the table of
+# {cite:t}`livernoche2024dte` these NaN were replaced by a constant score, and COPOD stands there with an AUC-ROC of exactly chance on most sets.
 
 # %% tags=["hide-input"]
 constant = []

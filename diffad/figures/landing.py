@@ -18,6 +18,7 @@ from diffad.storage import publish_file
 
 RECORD_KEY = "Record"
 SHOWN = (
+    "levels_mahalanobis",
     "levels_max_abs",
     "one_step",
     "partial_diffusion",
@@ -67,7 +68,7 @@ def mean_dot_plot(record: RunRecord, methods: tuple[str, ...] = SHOWN) -> Figure
     axes.set(
         xlabel="mean AUROC over 15 corruptions of MNIST, in % (95 % intervals)", ylim=(-0.6, len(order) - 0.4)
     )
-    axes.margins(x=0.08)
+    axes.margins(x=0.1)
     axes.spines[["top", "right", "left"]].set_visible(False)
     return figure
 

@@ -153,7 +153,7 @@ def level_heatmap(table: pd.DataFrame, label: str = "AUROC in %", title: str | N
         ax=axes,
         vmin=0,
         vmax=100,
-        cmap="cividis",
+        cmap="RdBu",
         annot=True,
         fmt=".0f",
         annot_kws={"size": 8},
@@ -185,7 +185,9 @@ def reconstruction_grid(
         )
     figure = Figure(figsize=(0.95 * num_images + 1.5, 3.5), layout="constrained")
     axes = figure.subplots(3, num_images, squeeze=False)
-    largest = float(np.max(error_maps)) or 1.0
+    largest = (
+        float(np.quantile(error_maps, 0.995)) or float(np.max(error_maps)) or 1.0
+    )  # a few pixels would darken all
     for column in range(num_images):
         for row, stack in enumerate((images, reconstructions)):
             _show(axes[row, column], stack[column])
@@ -195,7 +197,9 @@ def reconstruction_grid(
         axes[row, 0].set_ylabel(text, rotation=0, ha="right", va="center")
     for each in axes.flat:
         each.set(xticks=[], yticks=[])
-        each.spines[:].set_visible(False)
+        each.spines[:].set(
+            visible=True, color="0.7", linewidth=0.5
+        )  # white borders must not melt into the page
     figure.colorbar(shown, ax=axes[2, :], pad=0.01, aspect=8, label="error")
     return figure
 

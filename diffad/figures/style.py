@@ -89,9 +89,13 @@ def image_grid(images: np.ndarray, columns: int, titles: Sequence[str] | None = 
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(0.95 * columns, (1.2 if titles else 1.0) * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for each in axes:
+    for each in axes[len(images) :]:
         each.set_axis_off()
     for index, image in enumerate(images):
+        axes[index].set(xticks=[], yticks=[])
+        axes[index].spines[:].set(
+            visible=True, color="0.7", linewidth=0.5
+        )  # white must not melt into the page
         axes[index].imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
         if titles:
             axes[index].set_title(titles[index], fontsize=8)
