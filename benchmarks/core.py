@@ -18,7 +18,7 @@ from diffad.schedules import make_schedule
 
 GOAL = 1.1
 SHAPE = (128, 3, 32, 32)
-ROUNDS, CALLS = 150, 5
+ROUNDS, CALLS = 600, 2
 
 
 def least_times(functions: dict, rounds: int = ROUNDS, calls: int = CALLS) -> dict[str, float]:

@@ -88,9 +88,11 @@ def ode_log_likelihood(
     Equations: eq-probability-flow, eq-change-of-variables.
 
     At t = 0 the velocity is taken as 0, its limit for every smooth density. For images that have grey levels,
-    add uniform noise of one level first (dequantisation), or the density has no finite limit. The path ends
-    at t = T in the prior N(0, I), so the figure is that of the model that samples from this prior: it misses
-    the data's by what the schedule leaves in x_T (eq-prior-term).
+    add uniform noise of one level first (dequantisation), or the density has no finite limit.
+
+    A schedule leaves a little signal at t = T, and the prior N(0, I) is that of none. The rest of the way is
+    a last half step with the network's answer at T, which leaves an error in proportion to alpha_bar_T
+    instead of its root.
 
     Args:
         model: the diffusion model; two network evaluations and two divergences for each step.
@@ -120,7 +122,12 @@ def ode_log_likelihood(
         guess_velocity, guess_spread = divergence(velocity_at(t), x + step * velocity)
         x = x + step / 2 * (velocity + guess_velocity)
         change = change + step / 2 * (spread + guess_spread)
-        if t < rising[-1]:
-            velocity, spread = divergence(velocity_at(t), x)
+        velocity, spread = divergence(velocity_at(t), x)
+    # From t = T to pure noise no network was trained. There the clean estimate hardly moves, the velocity
+    # ends at minus that estimate, and the divergence at 0.
+    rest = math.pi / 2 - angles[-1]
+    x0_hat = process.convert(velocity, x, rising[-1], "v", "x0")
+    x = x + rest / 2 * (velocity - x0_hat)
+    change = change + rest / 2 * spread
     log_prior = -0.5 * (x.square() + math.log(2 * math.pi)).flatten(1).sum(1)
     return log_prior + change

@@ -10,9 +10,9 @@ from diffad.oracle import GaussianOracle
 from diffad.samplers import ddim_timesteps
 
 
-@pytest.mark.parametrize("name", ["cosine", "zero_terminal"])
+@pytest.mark.parametrize("name", ["linear", "cosine", "sigmoid", "log_linear", "zero_terminal"])
 def test_likelihood_of_a_gaussian_is_exact(name):
-    """Within 1e-3 nats a dimension for every sample, for schedules that end in noise."""
+    """Within 1e-3 nats a dimension for every sample, for each schedule that all but ends in noise."""
     process = make_process(name, 1000)
     oracle = correlated_oracle(process)
     x_0 = oracle.sample(16, generator())
@@ -30,18 +30,14 @@ class VelocityOf(torch.nn.Module):
         return self.process.convert(self.oracle.x0(x_t, t), x_t, t, "x0", "v")
 
 
-@pytest.mark.parametrize("name", ["linear", "log_linear", "scaled_linear"])
-def test_what_is_missing_is_the_priors_mismatch(name):
-    """Where signal is left at T, the ODE's figure plus log q(x_T) / p(x_T) at the end point is the density
-    again.
-    """
+@pytest.mark.parametrize("name", ["scaled_linear", "vdm"])
+def test_what_a_schedule_leaves_bounds_the_error(name):
+    """Signal left at T costs at most about its share, not its root, for data far from the prior too."""
     process = make_process(name, 1000)
-    oracle = GaussianOracle(process, torch.tensor([0.1, -0.1]), torch.diag(torch.tensor([0.3, 0.9])))
-    x_0 = oracle.sample(8, generator())
-    model = DiffusionModel(oracle, process)
-    error = ode_log_likelihood(model, x_0, exact_trace) - oracle.log_prob(x_0)
-    bound = process.number("sqrt_alpha_bar", 1000) * 0.1 * 4 + process.number("alpha_bar", 1000)
-    assert error.abs().max() / 2 < 1e-3 + bound
+    oracle = GaussianOracle(process, torch.tensor([1.0, -0.5]), torch.diag(torch.tensor([0.3, 0.9])))
+    x_0 = oracle.sample(16, generator())
+    error = ode_log_likelihood(DiffusionModel(oracle, process), x_0, exact_trace) - oracle.log_prob(x_0)
+    assert error.abs().max() / 2 < 2 * process.number("alpha_bar", 1000) < 0.02
 
 
 def test_likelihood_of_a_mixture_is_near_exact():
@@ -58,7 +54,7 @@ def test_standard_normal_data_need_no_steps_to_speak_of():
     x_0 = oracle.sample(4, generator())
     model = DiffusionModel(oracle, process)
     likelihood = ode_log_likelihood(model, x_0, exact_trace, ddim_timesteps(100, 2))
-    torch.testing.assert_close(likelihood, oracle.log_prob(x_0), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(likelihood, oracle.log_prob(x_0), rtol=0, atol=1e-5)
 
 
 def test_fewer_steps_err_more():
