@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HTML := _build/html/index.html
 # Notebooks that took longer than this are checked, but not run again, by `make test`.
-NBVAL_SECONDS ?= 120
+NBVAL_SECONDS ?= 300
 
 # The same environment for every process, so that a second run gives the same outputs as the first.
 export PYTHONHASHSEED := 0
