@@ -102,8 +102,9 @@ def test_a_second_run_gives_the_same_scores(finished, tmp_path):
     assert run(tmp_path).scores_sha256 == record.scores_sha256  # in the same folder: it may be run again
 
 
-def test_another_run_never_replaces_the_record(finished):
+def test_another_run_is_refused_before_it_trains_and_never_replaces_the_record(finished, monkeypatch):
     folder, record = finished
+    monkeypatch.setattr(experiments, "fit", lambda *_: pytest.fail("it trained"))
     with pytest.raises(RecordError, match="of another run"):
         run(folder, seed=1)
     assert read_record(folder / "results/tiny/smoke")[0] == record
