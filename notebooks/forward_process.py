@@ -59,9 +59,10 @@ def normal(*shape):
 # little Gaussian noise:
 #
 # $$
-# q(x_t \mid x_{t-1}) = \mathcal N\!\left(x_t;\ \sqrt{1-\beta_t}\, x_{t-1},\ \beta_t I\right),
-# \qquad\text{that is}\qquad
-# x_t = \sqrt{1-\beta_t}\, x_{t-1} + \sqrt{\beta_t}\, \epsilon_t, \quad \epsilon_t \sim \mathcal N(0, I).
+# \begin{aligned}
+# q(x_t \mid x_{t-1}) &= \mathcal N\!\left(x_t;\ \sqrt{1-\beta_t}\, x_{t-1},\ \beta_t I\right), \quad\text{that is}\\
+# x_t &= \sqrt{1-\beta_t}\, x_{t-1} + \sqrt{\beta_t}\, \epsilon_t, \quad \epsilon_t \sim \mathcal N(0, I).
+# \end{aligned}
 # $$ (eq-forward-step)
 #
 # Implemented by `diffad.process.ForwardProcess.step`.
@@ -101,8 +102,10 @@ def normal(*shape):
 # With it the $t$ steps collapse into one:
 #
 # $$
-# q(x_t \mid x_0) = \mathcal N\!\left(x_t;\ \sqrt{\bar\alpha_t}\, x_0,\ (1-\bar\alpha_t) I\right),
-# \qquad\text{that is}\qquad x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1-\bar\alpha_t}\, \epsilon .
+# \begin{aligned}
+# q(x_t \mid x_0) &= \mathcal N\!\left(x_t;\ \sqrt{\bar\alpha_t}\, x_0,\ (1-\bar\alpha_t) I\right), \quad\text{that is}\\
+# x_t &= \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1-\bar\alpha_t}\, \epsilon .
+# \end{aligned}
 # $$ (eq-forward-marginal)
 #
 # Implemented by `diffad.process.ForwardProcess.sample` and `diffad.process.ForwardProcess.marginal`.
@@ -281,8 +284,13 @@ pd.Series(limits, name="largest gap in signal left, table against limit").to_fra
 # rule for three Gaussians:
 #
 # $$
-# q(x_{t-1} \mid x_t, x_0) = \frac{q(x_t \mid x_{t-1}, x_0)\; q(x_{t-1} \mid x_0)}{q(x_t \mid x_0)}
-# \quad\text{and, by the Markov property,}\quad q(x_t \mid x_{t-1}, x_0) = q(x_t \mid x_{t-1}) .
+# q(x_{t-1} \mid x_t, x_0) = \frac{q(x_t \mid x_{t-1}, x_0)\; q(x_{t-1} \mid x_0)}{q(x_t \mid x_0)} ,
+# $$
+#
+# and by the Markov property
+#
+# $$
+# q(x_t \mid x_{t-1}, x_0) = q(x_t \mid x_{t-1}) .
 # $$
 #
 # Here the Markov property earns its keep: the first factor forgets $x_0$, so both factors are known. As a
@@ -306,10 +314,11 @@ pd.Series(limits, name="largest gap in signal left, table against limit").to_fra
 # and the terms linear in $x_{t-1}$ to get its mean:
 #
 # $$
-# q(x_{t-1} \mid x_t, x_0) = \mathcal N\!\left(x_{t-1};\ \tilde\mu_t(x_t, x_0),\ \tilde\beta_t I\right),
-# \qquad
-# \tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\, x_0
+# \begin{aligned}
+# q(x_{t-1} \mid x_t, x_0) &= \mathcal N\!\left(x_{t-1};\ \tilde\mu_t(x_t, x_0),\ \tilde\beta_t I\right), \\
+# \tilde\mu_t &= \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\, x_0
 #   + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\, x_t .
+# \end{aligned}
 # $$ (eq-forward-posterior)
 #
 # Implemented by `diffad.process.ForwardProcess.posterior`.
