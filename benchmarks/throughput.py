@@ -142,7 +142,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, default=28)
     parser.add_argument("--channels", type=int, default=1, choices=(1, 3))
     parser.add_argument("--batch-size", type=int, default=64, help="images a training step")
-    parser.add_argument("--updates", type=int, default=12, help="training steps a round")
+    parser.add_argument("--updates", type=int, default=8, help="training steps a round")
     parser.add_argument("--scoring-batch-size", type=int, default=248, help="a multiple of 8 evaluations")
     parser.add_argument("--scoring-batches", type=int, default=4, help="batches a round")
     parser.add_argument("--json", action="store_true", help="print JSON after the table")

@@ -195,8 +195,7 @@ class _Trainer:
         model.to(self.device).train()
         optimiser = torch.optim.Adam(model.parameters(), lr=configuration.learning_rate, fused=True)
         model.network, self.optimiser = self.accelerator.prepare(model.network, optimiser)
-        self.parameters = list(model.parameters())  # listing them takes milliseconds, and every step needs them
-        self.ema = EMAModel(self.parameters, decay=configuration.ema_decay, foreach=True)
+        self.ema = EMAModel(list(model.parameters()), decay=configuration.ema_decay, foreach=True)
         self.times = LowDiscrepancyTimes(model.num_steps)
         self.history, self.update, self.seconds_before = TrainingHistory(), 0, 0.0
         self.losses: list[torch.Tensor] = []
@@ -227,10 +226,10 @@ class _Trainer:
         with self.autocast():
             loss = l_simple(self.model, x_0, t.to(self.device), noise).mean()
         self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.parameters, configuration.gradient_clip)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), configuration.gradient_clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        self.ema.step(self.parameters)
+        self.ema.step(self.model.parameters())
         self.losses.append(loss.detach())
         self.update += 1
 
@@ -247,7 +246,7 @@ class _Trainer:
         if len(bad):
             update = self.update - len(losses) + int(bad[0])  # 0-based, as is the rate's
             what = f"the loss became {losses[bad[0]].item()}"
-        elif all(torch.isfinite(parameter).all() for parameter in self.parameters):
+        elif all(torch.isfinite(parameter).all() for parameter in self.model.parameters()):
             return
         else:
             update, what = self.update - 1, "a weight became NaN or infinite"
@@ -267,8 +266,9 @@ class _Trainer:
 
     def validation_loss(self, validation: np.ndarray) -> float:
         """L_simple of the moving average on the first 512 held-out normals, at the same noise every time."""
-        self.ema.store(self.parameters)
-        self.ema.copy_to(self.parameters)
+        parameters = list(self.model.parameters())
+        self.ema.store(parameters)
+        self.ema.copy_to(parameters)
         self.model.eval()
         losses = []
         with torch.inference_mode(), self.autocast():
@@ -279,7 +279,7 @@ class _Trainer:
                 noise = torch.randn(x_0.shape, generator=generator).to(self.device)
                 losses.append(l_simple(self.model, x_0, t.to(self.device), noise).float())
         self.model.train()
-        self.ema.restore(self.parameters)
+        self.ema.restore(parameters)
         return torch.cat(losses).mean().item()
 
     def elapsed(self) -> float:
@@ -312,6 +312,6 @@ class _Trainer:
 
     def finish(self) -> None:
         """Put the moving average in place of the raw weights."""
-        self.ema.copy_to(self.parameters)
+        self.ema.copy_to(self.model.parameters())
         self.model.network = self.accelerator.unwrap_model(self.model.network)
         self.model.eval()
