@@ -104,9 +104,16 @@ class DiffusionModel(torch.nn.Module):
         return self.process.num_steps
 
     @property
-    def image_shape(self) -> tuple[int, int, int] | None:
-        """(height, width, channels) that the network is made for; None where it takes any."""
-        return getattr(self.network, "image_shape", None)
+    def input_kind(self) -> str:
+        """What the network takes: "images", "vectors" or "maps" (see `diffad.inputs`)."""
+        return getattr(self.network, "input_kind", "images")
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape at rest of one item that the network is made for, (height, width, channels) or (features,); None
+        where it takes any.
+        """
+        return getattr(self.network, "input_shape", None)
 
     def network_prediction(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
         """The network's raw output, in its own parameterisation; one network evaluation."""

@@ -29,7 +29,7 @@ from diffad.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from diffad.images import check_images, to_network
+from diffad.inputs import check_inputs, to_network
 from diffad.model import DiffusionModel
 from diffad.objectives import LowDiscrepancyTimes, l_simple
 from diffad.storage import ensure_folder
@@ -116,7 +116,7 @@ def _epoch_order(num_images: int, epoch: int, seed: int) -> np.ndarray:
 
 
 def content_hash(images: np.ndarray) -> str:
-    """sha256 over shape and pixels of uint8 images (n, h, w, c); a memory-mapped array is read in parts."""
+    """sha256 over shape and content of an array (n, ...); a memory-mapped one is read in parts."""
     digest = hashlib.sha256(repr(images.shape).encode())
     for start in range(0, len(images), 4096):
         digest.update(np.ascontiguousarray(images[start : start + 4096]))
@@ -135,7 +135,8 @@ def fit(
 
     Args:
         model: as built by `ModelConfig.build`.
-        images: uint8 (n, height, width, channels), kept uint8 until a batch is cut; n >= 1.
+        images: uint8 (n, height, width, channels), kept uint8 until a batch is cut; n >= 1. A model of vectors or
+            feature maps takes those instead (see `diffad.inputs`).
         configuration: how to train.
         validation: held-out normal images for the validation loss, never trained on; the loss is L_simple of
             the moving average.
@@ -149,9 +150,9 @@ def fit(
             rate. The last checkpoint is from before that.
         CheckpointError: the checkpoint folder holds a run of another architecture, other settings or images.
     """
-    check_images(images, "images", model.image_shape)
+    check_inputs(images, "images", model.input_kind, model.input_shape)
     if validation is not None:
-        check_images(validation, "validation", images.shape[1:])
+        check_inputs(validation, "validation", model.input_kind, images.shape[1:])
     trainer = _Trainer(model, images, configuration)
     if checkpoint_folder is not None:
         folder = ensure_folder(Path(checkpoint_folder), "checkpoint_folder")

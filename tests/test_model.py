@@ -229,5 +229,5 @@ def test_an_unknown_parameterisation_is_refused():
 
 
 def test_the_image_shape_is_the_network_s():
-    assert TINY.build().image_shape == (8, 8, 1)
-    assert wrapped(PoisonedNetwork(1)).image_shape is None
+    assert TINY.build().input_shape == (8, 8, 1)
+    assert wrapped(PoisonedNetwork(1)).input_shape is None

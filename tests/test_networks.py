@@ -17,7 +17,7 @@ def test_the_output_has_the_input_s_shape(channels, attention):
     network = build(channels=channels, attention=attention)
     x_t = torch.randn(2, channels, 8, 8)
     assert network(x_t, torch.tensor([1, 50])).shape == x_t.shape
-    assert network.image_shape == (8, 8, channels)
+    assert network.input_shape == (8, 8, channels)
 
 
 def test_a_learned_variance_doubles_the_channels():

@@ -45,6 +45,7 @@ class UNet(torch.nn.Module):
     """diffusers' U-Net behind the Denoiser protocol. Times are 1..T here and 0..T-1 in diffusers."""
 
     kind = "unet"
+    input_kind = "images"
 
     def __init__(self, configuration: UNetConfig):
         super().__init__()
@@ -69,7 +70,7 @@ class UNet(torch.nn.Module):
         self.to(memory_format=torch.channels_last)  # convolutions on CPU and GPU are faster so
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def input_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the images it is made for."""
         return self.configuration.image_size, self.configuration.image_size, self.configuration.channels
 

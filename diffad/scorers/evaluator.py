@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from diffad.images import check_images, to_network
+from diffad.inputs import check_inputs, network_shape, to_network
 from diffad.model import DiffusionModel
 
 
@@ -106,7 +106,7 @@ class Evaluator:
         Returns:
             float64 (n, ...).
         """
-        check_images(images, "images", self.model.image_shape)
+        check_inputs(images, "images", self.model.input_kind, self.model.input_shape)
         before = self.evaluations
         values = self._in_full_batches(
             len(images),
@@ -118,9 +118,10 @@ class Evaluator:
         return values
 
     def noise(self, images_shape: Sequence[int], level: int, draw: int = 0) -> torch.Tensor:
-        """The shared noise at `level` for images (n, h, w, c): (c, h, w), on the model's device."""
-        _, height, width, channels = images_shape
-        return shared_noise((channels, height, width), level, draw, self.seed).to(self.device)
+        """The shared noise at `level` for data of that shape, (n, h, w, c) or (n, features): (c, h, w) or
+        (features,), on the model's device.
+        """
+        return shared_noise(network_shape(images_shape[1:]), level, draw, self.seed).to(self.device)
 
     def _noise_bank(self, images_shape: Sequence[int], levels: Sequence[int], num_draws: int) -> torch.Tensor:
         return torch.stack(
@@ -154,7 +155,7 @@ class Evaluator:
         return np.concatenate(results)
 
     def _check(self, images: np.ndarray, levels: Sequence[int], num_draws: int) -> None:
-        check_images(images, "images", self.model.image_shape)
+        check_inputs(images, "images", self.model.input_kind, self.model.input_shape)
         if not len(levels) or not all(1 <= level <= self.model.num_steps for level in levels):
             raise ValueError(
                 f"levels: got {list(levels)}, expected at least one time in 1..{self.model.num_steps}"

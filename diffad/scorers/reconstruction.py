@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from diffad.images import check_images
 from diffad.samplers import partial_diffusion
 from diffad.scorers.distances import distance, distance_map
 from diffad.scorers.evaluator import Evaluator
@@ -111,7 +110,7 @@ class PartialDiffusion:
         return self._each(images, lambda x_0, x_hat: x_hat, "reconstructing")
 
     def _each(self, images: np.ndarray, measure, description: str) -> np.ndarray:
-        noise = self.evaluator.noise(check_images(images).shape, self.start)
+        noise = self.evaluator.noise(np.shape(images), self.start)
 
         def reconstruct_and_measure(x_0: torch.Tensor) -> torch.Tensor:
             x_hat = partial_diffusion(
