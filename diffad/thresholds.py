@@ -47,16 +47,34 @@ class DetectionConfig(BaseModel):
         Raises:
             ValueError: that would be more than half of them.
         """
-        needed = max(math.ceil(1 / self.false_positive_rate - 1e-9) - 1, FEWEST_HELD_OUT)
-        if 2 * needed > num_images:
-            raise ValueError(
-                f"images: got {num_images} normal {'image' if num_images == 1 else 'images'}, expected at least "
-                f"{2 * needed}: a false-positive rate of {self.false_positive_rate:g} needs {needed} held out "
-                "and as many to train on"
-            )
-        return max(
-            needed, min(round(self.held_out_fraction * num_images), self.most_held_out, num_images // 2)
+        return num_held_out(num_images, self.false_positive_rate, self.held_out_fraction, self.most_held_out)
+
+
+def num_held_out(
+    num_items: int,
+    false_positive_rate: float,
+    fraction: float,
+    most: int,
+    argument: str = "images",
+    item: str = "image",
+) -> int:
+    """How many of `num_items` normals to hold out: the fraction of them, at most `most`, and never fewer than the
+    rate needs.
+
+    Args:
+        argument, item: what the items are called in the error.
+
+    Raises:
+        ValueError: the rate needs more than half of them.
+    """
+    needed = max(math.ceil(1 / false_positive_rate - 1e-9) - 1, FEWEST_HELD_OUT)
+    if 2 * needed > num_items:
+        raise ValueError(
+            f"{argument}: got {num_items} normal {item}{'' if num_items == 1 else 's'}, expected at least "
+            f"{2 * needed}: a false-positive rate of {false_positive_rate:g} needs {needed} held out "
+            "and as many to train on"
         )
+    return max(needed, min(round(fraction * num_items), most, num_items // 2))
 
 
 def cross_fitted_scores(profile: np.ndarray, rule: str, folds: int = CALIBRATION_FOLDS) -> np.ndarray:

@@ -13,9 +13,9 @@ from typing import Self
 import numpy as np
 import torch
 
-from diffad.datasets.drawing import generator, hold_out
 from diffad.datasets.imageset import content_hashes
 from diffad.detector_files import claim_training, images_fingerprint, read_detector, write_detector
+from diffad.detectors.held_out import split_held_out
 from diffad.images import check_images
 from diffad.model import DiffusionModel, ModelConfig
 from diffad.scorers import Evaluator, LevelCalibration, OneStepReconstruction, levels_from_fractions
@@ -72,7 +72,8 @@ class ImageDetector:
         """
         check_images(images)
         configuration, hashes = self._fitting_model(images.shape), content_hashes(images)
-        training, held_out = self._hold_out(hashes)
+        count = self.detection.num_held_out(len(images))
+        training, held_out = split_held_out(hashes, count, self.detection.seed)
         fingerprint = images_fingerprint(images)
         model = configuration.build(self.training.seed)
         with claim_training(checkpoints, self.identity(fingerprint)):
@@ -172,15 +173,6 @@ class ImageDetector:
             raise ValueError(f"images: got {height} x {width} pixels, expected square ones")
         parameters = self.model.get("network_parameters", {}) | {"image_size": height, "channels": channels}
         return ModelConfig(**self.model | {"network_parameters": parameters})
-
-    def _hold_out(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the images to train on, and of those held out; no content stands among both."""
-        share = self.detection.num_held_out(len(hashes)) / len(hashes)
-        training, held_out = hold_out(np.arange(len(hashes)), share, generator(self.detection.seed))
-        training = training[~np.isin(hashes[training], hashes[held_out])]
-        if not len(training):
-            raise ValueError("images: all of them are also among those held out, expected images that differ")
-        return training, held_out
 
     def _learn(
         self,
