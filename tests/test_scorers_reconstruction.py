@@ -142,7 +142,7 @@ def test_distances():
     x_hat[1, 0, 2, 3] = -3.0
     assert distance_map("l1")(x_0, x_hat)[1, 2, 3] == 1 and distance_map("l2")(x_0, x_hat)[1, 2, 3] == 3
     assert distance("l2")(x_0, x_hat).tolist() == [0, pytest.approx(3 / 16)]
-    assert set(DISTANCE_MAPS) == {"l1", "l2"}
+    assert set(DISTANCE_MAPS) == {"l1", "l2", "ssim", "gradient"}
     for function in (distance, distance_map):
-        with pytest.raises(ValueError, match="distance: got 'l3', expected one of l1, l2"):
+        with pytest.raises(ValueError, match="distance: got 'l3', expected one of gradient, l1, l2, ssim"):
             function("l3")

@@ -4,6 +4,8 @@ Scores must not depend on which images happen to be neighbours. So all images sh
 random numbers, in antithetic pairs: draw 2k+1 is minus draw 2k), each noise being a function of (seed, level,
 pair) alone, and every batch has one shape: the last is padded. On a CPU an image's score is then the same to the
 last bit in any order and any company.
+
+The evaluator counts what the network is really asked, by a hook on its forward pass: no scorer can forget a call.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +16,9 @@ from tqdm.auto import tqdm
 
 from diffad.inputs import check_inputs, network_shape, to_network
 from diffad.model import DiffusionModel
+
+# (x_0, t, noise) -> (batch, ...) numbers; x_0 and noise (batch, ...) in the network's units, t int64 (batch,).
+EvaluateLevel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def shared_noise(shape: Sequence[int], level: int, draw: int, seed: int) -> torch.Tensor:
@@ -39,16 +44,31 @@ class Evaluator:
 
     Attributes:
         evaluations: network evaluations counted so far, padding excluded; divided by the images it gives the
-            NFE an image.
+            NFE an image. A row of a network's input is one evaluation.
+        clamp: bound on estimates of clean data: 1 for images, None for vectors and maps, which have none.
+
+    Raises:
+        ValueError: `batch_size` below 1.
+        TypeError: the model's network is no `torch.nn.Module`, so that its calls cannot be counted.
     """
 
     def __init__(self, model: DiffusionModel, batch_size: int = 250, seed: int = 0, progress: bool = False):
         if batch_size < 1:
             raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
+        if not isinstance(model.network, torch.nn.Module):
+            raise TypeError(
+                f"model: got a network of type {type(model.network).__name__}, expected a torch.nn.Module"
+            )
         self.model = model.eval()
         self.batch_size, self.seed, self.progress = batch_size, seed, progress
         self.evaluations = 0
-        self.device = next(model.parameters(), torch.empty(0)).device
+        self.clamp = 1.0 if model.input_kind == "images" else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, and so where everything is computed."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        return tensors[0].device if tensors else torch.device("cpu")
 
     def one_step(
         self,
@@ -61,61 +81,74 @@ class Evaluator:
         """Noise each image to each level, predict the clean image in one evaluation, and measure the two.
 
         Args:
-            images: uint8 (n, height, width, channels).
+            measure: (x_0, predicted x_0), both (batch, channels, height, width) in [-1, 1], -> (batch, ...)
+                numbers. Other arguments and the result as in `per_level`.
+        """
+
+        def evaluate(x_0: torch.Tensor, t: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+            x_t = self.model.process.sample(x_0, t, noise)
+            return measure(x_0, self.model.predict(x_t, t, "x0"))
+
+        return self.per_level(images, levels, num_draws, evaluate, description)
+
+    def per_level(
+        self,
+        images: np.ndarray,
+        levels: Sequence[int],
+        num_draws: int,
+        evaluate: EvaluateLevel,
+        description: str = "scoring",
+    ) -> np.ndarray:
+        """Evaluate each image at each level with each draw of the shared noise.
+
+        Args:
+            images: images, vectors or maps at rest, (n, ...): see `diffad.inputs`.
             levels: times in 1..T.
             num_draws: noises a level; even, so that draws come in antithetic pairs, or 1.
-            measure: (x_0, predicted x_0), both (batch, channels, height, width) in [-1, 1], -> (batch, ...)
-                numbers.
+            evaluate: (x_0, t, noise) -> (batch, ...) numbers.
             description: shown before the progress bar.
 
         Returns:
-            float64 (n, levels, ...): the mean over draws of what `measure` gives.
+            float64 (n, levels, ...): the mean over draws of what `evaluate` gives.
         """
         self._check(images, levels, num_draws)
-        bank = self._noise_bank(images.shape, levels, num_draws)  # (levels * draws, c, h, w)
-        times = torch.tensor(levels, device=self.device).repeat_interleave(num_draws)  # (levels * draws,)
-        copies = len(times)
+        draws = [(level, draw) for level in levels for draw in range(num_draws)]
+        bank = torch.stack([self.noise(images.shape, level, draw) for level, draw in draws])
+        times = torch.tensor([level for level, _ in draws], device=self.device)  # (levels * draws,)
+        copies = len(draws)
 
-        def evaluate(image_index: torch.Tensor, copy: torch.Tensor) -> torch.Tensor:
-            x_0 = to_network(images[image_index.numpy()], self.device)  # (batch, c, h, w)
-            t = times[copy]
-            x_t = self.model.process.sample(x_0, t, bank[copy])
-            return measure(x_0, self.model.predict(x_t, t, "x0"))
+        def evaluate_tuples(index: np.ndarray) -> torch.Tensor:
+            """Tuple k is copy k % copies of image k // copies."""
+            copy = torch.from_numpy(index % copies).to(self.device)
+            return evaluate(to_network(images[index // copies], self.device), times[copy], bank[copy])
 
-        values = self._in_full_batches(
-            len(images) * copies, copies, evaluate, description
-        )  # (n * copies, ...)
-        values = values.reshape(len(images), len(levels), num_draws, *values.shape[1:])
-        return values.mean(axis=2)
+        values = self._in_full_batches(len(images) * copies, copies, evaluate_tuples, (), description)
+        return values.reshape(len(images), len(levels), num_draws, *values.shape[1:]).mean(axis=2)
 
     def per_image(
         self,
         images: np.ndarray,
         evaluate_batch: Callable[[torch.Tensor], torch.Tensor],
-        evaluations_each: int,
         description: str = "scoring",
+        networks: Sequence[torch.nn.Module] = (),
     ) -> np.ndarray:
-        """Apply `evaluate_batch` to x_0 (batch, channels, height, width) in full batches.
+        """Apply `evaluate_batch` to x_0 (batch, ...) in full batches.
 
         Args:
-            images: uint8 (n, height, width, channels).
-            evaluate_batch: x_0 -> (batch, ...) numbers; what it needs of noise it takes from `shared_noise`.
-            evaluations_each: how often it asks the network for each image.
+            images: images, vectors or maps at rest, (n, ...).
+            evaluate_batch: x_0 -> (batch, ...) numbers; what it needs of noise it takes from `noise`.
             description: shown before the progress bar.
+            networks: further networks whose evaluations count, such as a scorer's own classifier.
 
         Returns:
             float64 (n, ...).
         """
         check_inputs(images, "images", self.model.input_kind, self.model.input_shape)
-        before = self.evaluations
-        values = self._in_full_batches(
-            len(images),
-            1,
-            lambda index, _: evaluate_batch(to_network(images[index.numpy()], self.device)),
-            description,
-        )
-        self.evaluations = before + evaluations_each * len(images)
-        return values
+
+        def evaluate(index: np.ndarray) -> torch.Tensor:
+            return evaluate_batch(to_network(images[index], self.device))
+
+        return self._in_full_batches(len(images), 1, evaluate, networks, description)
 
     def noise(self, images_shape: Sequence[int], level: int, draw: int = 0) -> torch.Tensor:
         """The shared noise at `level` for data of that shape, (n, h, w, c) or (n, features): (c, h, w) or
@@ -123,34 +156,27 @@ class Evaluator:
         """
         return shared_noise(network_shape(images_shape[1:]), level, draw, self.seed).to(self.device)
 
-    def _noise_bank(self, images_shape: Sequence[int], levels: Sequence[int], num_draws: int) -> torch.Tensor:
-        return torch.stack(
-            [self.noise(images_shape, level, draw) for level in levels for draw in range(num_draws)]
-        )
-
     def _in_full_batches(
         self,
         total: int,
         copies: int,
-        evaluate: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        evaluate: Callable[[np.ndarray], torch.Tensor],
+        networks: Sequence[torch.nn.Module],
         description: str,
     ) -> np.ndarray:
-        """Evaluate tuples 0..total-1, tuple k being copy k % copies of image k // copies; the last batch is
-        padded.
-        """
+        """Evaluate tuples 0..total-1, `copies` of them an image; the last batch is padded with the last tuple."""
         results = []
         bar = tqdm(
             total=total // copies, desc=description, unit="image", disable=not self.progress, mininterval=0.5
         )
-        with bar, torch.inference_mode():
+        with bar, torch.inference_mode(), _CountedRows([self.model.network, *networks]) as counted:
             for start in range(0, total, self.batch_size):
                 stop = min(start + self.batch_size, total)
-                index = torch.arange(start, start + self.batch_size).clamp_(
-                    max=total - 1
-                )  # padded with the last tuple
-                values = evaluate(index // copies, index % copies)[: stop - start]
+                before = counted.rows
+                index = np.minimum(np.arange(start, start + self.batch_size), total - 1)
+                values = evaluate(index)[: stop - start]
                 results.append(values.to("cpu", torch.float64).numpy())  # the one copy to the host
-                self.evaluations += stop - start
+                self.evaluations += (counted.rows - before) * (stop - start) // self.batch_size
                 bar.update(stop // copies - start // copies)
         return np.concatenate(results)
 
@@ -162,3 +188,21 @@ class Evaluator:
             )
         if num_draws != 1 and (num_draws < 1 or num_draws % 2):
             raise ValueError(f"num_draws: got {num_draws}, expected 1 or an even number (antithetic pairs)")
+
+
+class _CountedRows:
+    """Counts the rows that networks are asked about while it is entered."""
+
+    def __init__(self, networks: Sequence[torch.nn.Module]):
+        self.networks, self.rows = networks, 0
+
+    def __enter__(self) -> "_CountedRows":
+        self._hooks = [network.register_forward_pre_hook(self._count) for network in self.networks]
+        return self
+
+    def __exit__(self, *_) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _count(self, network: torch.nn.Module, arguments: tuple) -> None:
+        self.rows += len(arguments[0])
