@@ -1,7 +1,8 @@
 """Training checkpoints: safetensors and JSON, whole or not at all, the last few kept.
 
-A checkpoint holds the network, its moving average and the optimiser's state. There is no random state in it:
-training draws every random number as a function of (seed, update).
+A checkpoint holds the network, its moving average (and the best one so far, where training may stop early) and
+the optimiser's state. There is no random state in it: training draws every random number as a function of
+(seed, update).
 """
 
 import dataclasses
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 FORMAT = "diffad-checkpoint-1"
 NAME = "update-{:08d}"
 TENSORS_FILE, STATE_FILE = "tensors.safetensors", "state.json"
-# What a resumed run may change: none of it alters the weights.
+# What a resumed run may change: none of it alters the weights, unless validations decide when to stop.
 FREE_SETTINGS = {"validate_every", "checkpoint_every", "checkpoints_kept"}
+LATER_COLUMNS = {"validation_loss_by_level"}  # of the history, that the first checkpoints do not have
 
 
 class _State(BaseModel):
@@ -46,7 +48,7 @@ class _State(BaseModel):
 class Checkpoint:
     """A run, stopped after `update` updates and `seconds` of training."""
 
-    tensors: dict[str, torch.Tensor]  # "network.", "average.", "optimiser." + name -> value
+    tensors: dict[str, torch.Tensor]  # "network.", "average.", "best.", "optimiser." + name -> value
     update: int
     seconds: float
     history: dict
@@ -63,10 +65,14 @@ class Checkpoint:
         seconds: float,
         history: "TrainingHistory",
         settings: dict,
+        best: list[torch.Tensor] | None = None,
     ) -> "Checkpoint":
-        """Copy the state of a run to the CPU; `settings`, plain JSON values, are all its weights follow from."""
+        """Copy the state of a run to the CPU; `settings`, plain JSON values, are all its weights follow from, and
+        `best` the moving average of the lowest validation loss.
+        """
         tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
         tensors |= {f"average.{index}": value for index, value in enumerate(ema.shadow_params)}
+        tensors |= {f"best.{index}": value for index, value in enumerate(best or [])}
         for index, values in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
         tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
@@ -79,14 +85,14 @@ class Checkpoint:
         optimiser: torch.optim.Optimizer,
         history: "TrainingHistory",
         settings: dict,
-    ) -> None:
-        """Put the state back.
+    ) -> list[torch.Tensor] | None:
+        """Put the state back; returns the best moving average, if the run kept one.
 
         Raises:
             CheckpointError: another architecture, or settings under which the run could not have come here.
         """
         self._check_settings(settings)
-        if self.history.keys() != vars(history).keys():
+        if self.history.keys() | LATER_COLUMNS != vars(history).keys():
             raise CheckpointError(
                 f"checkpoint: {self.path / STATE_FILE} has a history of {', '.join(self.history) or 'nothing'}, "
                 f"expected {', '.join(vars(history))}"
@@ -101,8 +107,12 @@ class Checkpoint:
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-        for key, values in self.history.items():
+        for key, values in dataclasses.asdict(type(history)(**self.history)).items():
             getattr(history, key)[:] = values
+        best = self._part("best.")
+        if not best:
+            return None
+        return [_laid_out_like(like, best[str(index)]) for index, like in enumerate(ema.shadow_params)]
 
     def _part(self, prefix: str) -> dict[str, torch.Tensor]:
         return {
@@ -112,8 +122,9 @@ class Checkpoint:
         }
 
     def _check_settings(self, settings: dict) -> None:
+        free = FREE_SETTINGS - ({"validate_every"} if "patience" in settings else set())
         for name, value in settings.items():
-            if name not in FREE_SETTINGS and name in self.configuration and self.configuration[name] != value:
+            if name not in free and name in self.configuration and self.configuration[name] != value:
                 raise CheckpointError(
                     f"checkpoint: {self.path} was trained with {name} = {self.configuration[name]!r} and this run "
                     f"asks for {value!r}; give the run another checkpoint folder, or the same settings"

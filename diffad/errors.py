@@ -22,3 +22,7 @@ class CheckpointError(DiffadError):
 
 class RecordError(DiffadError):
     """A run record is incomplete, edited by hand, or already claimed by another run."""
+
+
+class OutOfMemory(DiffadError):
+    """A training needs more memory than there is; the message says what to make smaller."""

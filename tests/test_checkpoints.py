@@ -50,9 +50,9 @@ def test_a_half_written_checkpoint_does_not_count(folder):
 def test_adam_s_moments_lie_in_memory_like_their_weights(folder, monkeypatch):
     """A fused Adam walks weights and moments in memory order: another layout would pair the wrong numbers."""
     trainers = []
-    real = diffad.training._Trainer.restore
+    real = diffad.training.Trainer.restore
     monkeypatch.setattr(
-        diffad.training._Trainer, "restore", lambda self, found: (real(self, found), trainers.append(self))
+        diffad.training.Trainer, "restore", lambda self, found: (real(self, found), trainers.append(self))
     )
     fit(TINY.build(), digits(), settings(), checkpoint_folder=folder, progress=False)
     (trainer,) = trainers

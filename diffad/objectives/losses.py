@@ -23,9 +23,16 @@ from diffad.reverse import learned_log_variance
 
 if TYPE_CHECKING:
     from diffad.model import DiffusionModel
+    from diffad.networks.conditioning import Condition
 
 
-def l_simple(model: "DiffusionModel", x_0: Tensor, t: int | Tensor, noise: Tensor) -> Tensor:
+def l_simple(
+    model: "DiffusionModel",
+    x_0: Tensor,
+    t: int | Tensor,
+    noise: Tensor,
+    condition: "Condition | None" = None,
+) -> Tensor:
     """Mean squared error of the predicted noise. Equation: eq-l-simple.
 
     Args:
@@ -33,12 +40,14 @@ def l_simple(model: "DiffusionModel", x_0: Tensor, t: int | Tensor, noise: Tenso
         x_0: clean data, floats (batch, ...).
         t: 1..T, int or (batch,).
         noise: standard normal draws in the shape of `x_0`.
+        condition: what the network is told of each sample, if it takes conditions.
 
     Returns:
         loss of each sample (batch,), the mean over its dimensions. Source: Ho et al. 2020, eq. 14.
     """
     x_t = model.process.sample(x_0, t, noise)
-    return mean_squared_error(model.predict(x_t, t, "eps"), noise)
+    told = {} if condition is None else {"condition": condition}
+    return mean_squared_error(model.predict(x_t, t, "eps", **told), noise)
 
 
 def x0_loss(model: "DiffusionModel", x_0: Tensor, t: int | Tensor, noise: Tensor) -> Tensor:
