@@ -199,7 +199,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 ) -> None:
     from diffad import training
 
-    step, calls = training._Trainer.step, []
+    step, calls = training.Trainer.step, []
 
     def stop_in_the_tenth(self, *arguments):
         calls.append(1)
@@ -207,7 +207,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
             raise KeyboardInterrupt
         return step(self, *arguments)
 
-    monkeypatch.setattr(training._Trainer, "step", stop_in_the_tenth)
+    monkeypatch.setattr(training.Trainer, "step", stop_in_the_tenth)
     with pytest.raises(KeyboardInterrupt):
         small_detector().fit(digits(), checkpoints=tmp_path / "stopped")
     resumed = small_detector().fit(digits(), checkpoints=tmp_path / "stopped")
