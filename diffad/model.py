@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from diffad.errors import CheckpointError
-from diffad.networks import Denoiser, make_network, network_configuration
+from diffad.networks import Condition, Denoiser, make_network, network_configuration
 from diffad.process import ForwardProcess
 from diffad.schedules import make_schedule
 from diffad.storage import publish_folder
@@ -115,34 +115,94 @@ class DiffusionModel(torch.nn.Module):
         """
         return getattr(self.network, "input_shape", None)
 
-    def network_prediction(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
-        """The network's raw output, in its own parameterisation; one network evaluation."""
-        return self.network(x_t, self._times(x_t, t))
+    @property
+    def evaluations_per_prediction(self) -> int:
+        """Network evaluations that `predict` costs a sample without guidance."""
+        return 1
 
-    def predict(self, x_t: torch.Tensor, t: torch.Tensor | int, target: str = "eps") -> torch.Tensor:
-        """The prediction of `target` ("eps", "x0", "v" or "score") in x_t's shape; one network evaluation.
+    def network_prediction(
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor | int,
+        condition: Condition | None = None,
+        guidance: float = 1.0,
+    ) -> torch.Tensor:
+        """The network's raw output, in its own parameterisation; the other arguments as in `predict`.
+
+        Guidance weighs eps, x0, v and the score alike: each is the same straight line in any other.
+        """
+        if guidance != 1 and condition is None:
+            raise ValueError(f"guidance: got {guidance} without a condition, expected a condition to weigh")
+        times = self._times(x_t, t)
+        if condition is None:
+            return self.network(x_t, times)
+        condition = condition.to(x_t.device)
+        if guidance == 0:
+            return self.network(x_t, times, condition.null())
+        conditional = self.network(x_t, times, condition)
+        if guidance == 1:
+            return conditional
+        unconditional = self.network(x_t, times, condition.null())
+        if not self.learned_variance:
+            return unconditional + guidance * (conditional - unconditional)
+        conditional, variance = conditional.chunk(2, dim=1)  # each in x_t's shape; the variance is not guided
+        unconditional = unconditional.chunk(2, dim=1)[0]
+        return torch.cat([unconditional + guidance * (conditional - unconditional), variance], dim=1)
+
+    def predict(
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor | int,
+        target: str = "eps",
+        condition: Condition | None = None,
+        guidance: float = 1.0,
+    ) -> torch.Tensor:
+        """The prediction of `target` ("eps", "x0", "v" or "score") in x_t's shape.
+
+        Costs `evaluations(guidance)` network evaluations a sample: one, or two with guidance.
 
         Args:
             x_t: noisy data (batch, ...), in the network's units.
             t: time in 1..T, an int or int64 (batch,).
+            condition: what is known of each item, for a network that takes conditions.
+            guidance: weight w in null + w (conditional - null), where null is the prediction without the condition:
+                1 is the plain conditional prediction, 0 the unconditional one. In the words of Ho & Salimans 2022,
+                equation 6, it is 1 plus their w.
+
+        Raises:
+            ValueError: guidance without a condition, or a condition that the network does not take.
         """
-        return self.predict_with_variance(x_t, t, target)[0]
+        return self.predict_with_variance(x_t, t, target, condition, guidance)[0]
 
     def predict_with_variance(
-        self, x_t: torch.Tensor, t: torch.Tensor | int, target: str = "eps"
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor | int,
+        target: str = "eps",
+        condition: Condition | None = None,
+        guidance: float = 1.0,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """As `predict`, with the learned variance's place between its two bounds.
 
         Returns:
             The prediction, and a tensor in x_t's shape that is 0 at the posterior variance and 1 at beta_t
-            (Nichol & Dhariwal 2021, equation 15), or None where the variance is not learned.
+            (Nichol & Dhariwal 2021, equation 15), or None where the variance is not learned. Guidance leaves the
+            variance as the conditional one.
         """
-        times = self._times(x_t, t)
-        output, fraction = self.network(x_t, times), None
+        output, fraction = self.network_prediction(x_t, t, condition, guidance), None
         if self.learned_variance:
             output, fraction = output.chunk(2, dim=1)  # each in x_t's shape
             fraction = (fraction + 1) / 2
-        return self.process.convert(output, x_t, times, self.parameterisation, target), fraction
+        return self.process.convert(output, x_t, t, self.parameterisation, target), fraction
+
+    def conditioned(self, condition: Condition, guidance: float = 1.0) -> "ConditionedModel":
+        """This model with its condition given once and for all, for samplers and scorers, which pass none.
+
+        Args:
+            condition: of one item, which then holds for each of any batch, or of as many as every batch has.
+            guidance: as in `predict`.
+        """
+        return ConditionedModel(self, condition, guidance)
 
     def _times(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
         if isinstance(t, int):
@@ -191,6 +251,44 @@ class DiffusionModel(torch.nn.Module):
         weights = read_weights(folder / WEIGHTS_FILE)
         load_weights(model.network, weights, folder / WEIGHTS_FILE)
         return model.eval()
+
+
+class ConditionedModel(DiffusionModel):
+    """A diffusion model that always predicts under the same condition; shares the other model's network.
+
+    Made by `DiffusionModel.conditioned`. It cannot be saved: save the model that it was made of.
+    """
+
+    def __init__(self, model: DiffusionModel, condition: Condition, guidance: float = 1.0):
+        super().__init__(model.network, model.process, model.parameterisation, model.learned_variance)
+        self.condition, self.guidance = condition, guidance
+        self.training = model.training
+
+    @property
+    def evaluations_per_prediction(self) -> int:
+        """Network evaluations that `predict` costs a sample."""
+        return evaluations(self.guidance)
+
+    def network_prediction(
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor | int,
+        condition: Condition | None = None,
+        guidance: float = 1.0,
+    ) -> torch.Tensor:
+        """The network's raw output under the condition that was given when this was made.
+
+        Raises:
+            ValueError: another condition or guidance is asked for.
+        """
+        if condition is not None or guidance != 1:
+            raise ValueError("condition: got one for a model that is conditioned already, expected None")
+        return super().network_prediction(x_t, t, self.condition.expand(len(x_t)), self.guidance)
+
+
+def evaluations(guidance: float = 1.0) -> int:
+    """Network evaluations that a prediction costs a sample: two where guidance weighs two predictions, else one."""
+    return 1 if guidance in (0, 1) else 2
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

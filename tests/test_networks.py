@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers import UNet2DModel
 from tiny import NETWORK
 
 from diffad.networks import UNET_SIZES, make_network
@@ -32,18 +33,62 @@ def test_time_1_is_diffusers_time_0():
         assert not torch.allclose(network(x_t, t), network(x_t, t + 1))
 
 
-@pytest.mark.parametrize(
-    ("size", "millions"), [("tiny", 0.18), ("small", 0.69), ("medium", 2.7), ("large", 17.3)]
-)
-def test_the_sizes_are_as_documented(size, millions):
+PARAMETERS = {
+    "tiny": 176_849,
+    "mini": 280_177,
+    "small": 686_769,
+    "medium": 2_734_945,
+    "base": 7_200_385,
+    "large": 17_279_937,
+}
+
+
+def count(**parameters):
     with torch.device("meta"):  # counts without memory
-        network = make_network("unet", {"image_size": 32, "channels": 1, "size": size})
-    count = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    assert count == pytest.approx(millions, rel=0.04)
+        network = make_network("unet", {"image_size": 32, "channels": 1} | parameters)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("size", PARAMETERS)
+def test_the_sizes_stay_as_recorded_models_have_them(size):
+    assert count(size=size) == PARAMETERS[size]
 
 
 def test_every_size_is_tested():
-    assert set(UNET_SIZES) == {"tiny", "small", "medium", "large"}
+    assert set(UNET_SIZES) == {*PARAMETERS, "ddpm"}
+
+
+# The configuration published with google/ddpm-cifar10-32.
+DDPM_CIFAR10 = {
+    "act_fn": "silu",
+    "attention_head_dim": None,
+    "block_out_channels": (128, 256, 256, 256),
+    "center_input_sample": False,
+    "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
+    "downsample_padding": 0,
+    "flip_sin_to_cos": False,
+    "freq_shift": 1,
+    "in_channels": 3,
+    "layers_per_block": 2,
+    "mid_block_scale_factor": 1,
+    "norm_eps": 1e-06,
+    "norm_num_groups": 32,
+    "out_channels": 3,
+    "resnet_time_scale_shift": "default",
+    "sample_size": 32,
+    "time_embedding_type": "positional",
+    "up_block_types": ("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+}
+
+
+def test_ddpm_is_the_paper_s_network():
+    with torch.device("meta"):
+        published = UNet2DModel(**DDPM_CIFAR10)
+        ours = make_network("unet", {"image_size": 32, "channels": 3, "size": "ddpm"}).unet
+    assert sum(parameter.numel() for parameter in ours.parameters()) == 35_746_307  # Ho et al. 2020: 35.7 M
+    assert {name: ours.config[name] for name in DDPM_CIFAR10} == DDPM_CIFAR10
+    shapes = {name: value.shape for name, value in published.state_dict().items()}
+    assert {name: value.shape for name, value in ours.state_dict().items()} == shapes
 
 
 def test_convolutions_are_channels_last():

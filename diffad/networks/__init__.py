@@ -8,12 +8,21 @@ from typing import Protocol
 import torch
 from pydantic import BaseModel, ValidationError
 
+from diffad.networks.conditioning import Condition
+from diffad.networks.dit import DIT_SIZES, DiT, DiTConfig
+from diffad.networks.mlp import MLP, MLPConfig
 from diffad.networks.unet import UNET_SIZES, UNet, UNetConfig
 
 __all__ = [
+    "DIT_SIZES",
+    "MLP",
     "NETWORKS",
-    "Denoiser",
     "UNET_SIZES",
+    "Condition",
+    "Denoiser",
+    "DiT",
+    "DiTConfig",
+    "MLPConfig",
     "UNet",
     "UNetConfig",
     "make_network",
@@ -22,7 +31,11 @@ __all__ = [
 
 
 class Denoiser(Protocol):
-    """What a network must offer to be trained, sampled and scored."""
+    """What a network must offer to be trained, sampled and scored.
+
+    One that takes conditions has a third argument, `condition: Condition | None = None`; it is passed only where
+    there is one, so a network without conditions need not have it.
+    """
 
     def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Predict from noisy data at time t.
@@ -38,7 +51,7 @@ class Denoiser(Protocol):
         ...
 
 
-NETWORKS = {"unet": (UNet, UNetConfig)}
+NETWORKS = {"unet": (UNet, UNetConfig), "dit": (DiT, DiTConfig), "mlp": (MLP, MLPConfig)}
 
 
 def network_configuration(kind: str, parameters: dict) -> BaseModel:

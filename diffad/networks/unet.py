@@ -10,12 +10,17 @@ import torch
 from diffusers import UNet2DModel
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# Channels at each resolution, the finest first; multiples of the group-norm's 8 groups. Parameters at one image channel.
+from diffad.networks.conditioning import Condition, check_batch, label_index, with_image
+
+# Channels at each resolution, the finest first; multiples of the group-norm's groups. Parameters at one image channel.
 UNET_SIZES: dict[str, tuple[int, ...]] = {
     "tiny": (16, 32),  # 0.18 M: 8 px digits, tests
+    "mini": (16, 32, 32),  # 0.3 M
     "small": (16, 32, 64),  # 0.69 M: 28 px digits on two cores
     "medium": (32, 64, 128),  # 2.7 M
+    "base": (64, 128, 192),  # 7 M
     "large": (64, 128, 256, 256),  # 17.3 M
+    "ddpm": (128, 256, 256, 256),  # 35.7 M: Ho et al. 2020, appendix B, for 32 px colour images
 }
 
 
@@ -26,10 +31,19 @@ class UNetConfig(BaseModel):
 
     image_size: int = Field(ge=4, le=1024, description="height and width in pixels")
     channels: int = Field(ge=1, description="image channels: 1 grey, 3 colour")
-    size: Literal["tiny", "small", "medium", "large"] = "small"
-    layers_per_block: int = Field(default=1, ge=1, le=4)
+    size: Literal["tiny", "mini", "small", "medium", "base", "large", "ddpm"] = "small"
+    layers_per_block: int = Field(default=1, ge=1, le=4, description='residual blocks a level; 2 in "ddpm"')
     attention: bool = True
+    num_classes: int = Field(default=0, ge=0, description="classes it may be told, 0 for none")
+    condition_channels: int = Field(default=0, ge=0, description="channels of the image it may be shown")
     learned_variance: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_of_the_paper(cls, values: dict) -> dict:
+        if isinstance(values, dict) and values.get("size") == "ddpm":
+            return {"layers_per_block": 2} | values
+        return values
 
     @model_validator(mode="after")
     def _resolution_can_be_halved(self) -> "UNetConfig":
@@ -50,23 +64,7 @@ class UNet(torch.nn.Module):
     def __init__(self, configuration: UNetConfig):
         super().__init__()
         self.configuration = configuration
-        widths = UNET_SIZES[configuration.size]
-        down_blocks = ["DownBlock2D"] * len(widths)
-        up_blocks = ["UpBlock2D"] * len(widths)
-        if configuration.attention:  # where the map is smallest: attention costs the square of its pixels
-            down_blocks[-1], up_blocks[0] = "AttnDownBlock2D", "AttnUpBlock2D"
-        self.unet = UNet2DModel(
-            sample_size=configuration.image_size,
-            in_channels=configuration.channels,
-            out_channels=configuration.channels * (2 if configuration.learned_variance else 1),
-            block_out_channels=widths,
-            layers_per_block=configuration.layers_per_block,
-            down_block_types=tuple(down_blocks),
-            up_block_types=tuple(up_blocks),
-            norm_num_groups=8,
-            attention_head_dim=16,
-            add_attention=configuration.attention,
-        )
+        self.unet = UNet2DModel(**unet_layout(configuration))
         self.to(memory_format=torch.channels_last)  # convolutions on CPU and GPU are faster so
 
     @property
@@ -74,8 +72,52 @@ class UNet(torch.nn.Module):
         """(height, width, channels) of the images it is made for."""
         return self.configuration.image_size, self.configuration.image_size, self.configuration.channels
 
-    def forward(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    @property
+    def bottleneck(self) -> torch.nn.Module:
+        """The block where the map is smallest: its output is (batch, width, h, w)."""
+        return self.unet.mid_block
+
+    def forward(self, x_t: torch.Tensor, t: torch.Tensor, condition: Condition | None = None) -> torch.Tensor:
         """x_t: (batch, channels, size, size); t: (batch,) in 1..T -> (batch, channels or twice that, size,
         size).
         """
-        return self.unet(x_t, t - 1).sample
+        height, width, channels = self.input_shape
+        num_classes, extra = self.configuration.num_classes, self.configuration.condition_channels
+        check_batch(x_t, (channels, height, width), condition, num_classes, extra)
+        x = with_image(x_t, condition, extra)  # (batch, channels + condition_channels, size, size)
+        labels = label_index(condition, t, num_classes) if num_classes else None  # (batch,)
+        return self.unet(x, t - 1, labels).sample  # (batch, channels or twice that, size, size)
+
+
+def unet_layout(configuration: UNetConfig) -> dict:
+    """The arguments of diffusers' `UNet2DModel` for this network."""
+    widths, with_attention = UNET_SIZES[configuration.size], configuration.attention
+    in_the_paper = configuration.size == "ddpm"
+    # Attention where the map is smallest, as it costs the square of its pixels; in the paper at 16 x 16 of 32 x 32.
+    level = 1 if in_the_paper else len(widths) - 1
+    blocks = [with_attention and position == level for position in range(len(widths))]
+    layout = {
+        "sample_size": configuration.image_size,
+        "in_channels": configuration.channels + configuration.condition_channels,
+        "out_channels": configuration.channels * (2 if configuration.learned_variance else 1),
+        "block_out_channels": widths,
+        "layers_per_block": configuration.layers_per_block,
+        "down_block_types": tuple("AttnDownBlock2D" if attention else "DownBlock2D" for attention in blocks),
+        "up_block_types": tuple("AttnUpBlock2D" if attention else "UpBlock2D" for attention in blocks[::-1]),
+        "norm_num_groups": 8,
+        "attention_head_dim": 16,
+        "add_attention": with_attention,
+        "num_class_embeds": configuration.num_classes + 1 if configuration.num_classes else None,
+    }
+    return layout | PAPER_LAYOUT if in_the_paper else layout
+
+
+# Where the DDPM paper's network differs from diffusers' defaults, as in the published google/ddpm-cifar10-32.
+PAPER_LAYOUT = {
+    "norm_num_groups": 32,
+    "norm_eps": 1e-6,
+    "attention_head_dim": None,  # one head of the full width
+    "downsample_padding": 0,
+    "flip_sin_to_cos": False,
+    "freq_shift": 1,
+}
