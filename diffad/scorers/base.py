@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 from diffad.scorers.evaluator import Evaluator
 
@@ -67,6 +68,16 @@ def checked_weights(weights: Sequence[float] | None, count: int) -> np.ndarray:
     if weights.shape != (count,) or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
         raise ValueError(f"weights: got {weights.tolist()}, expected {count} numbers of at least 0, not all 0")
     return weights
+
+
+def check_fitted(scorer: Scorer, attribute: str) -> None:
+    """Refuse a scorer that has not seen normal data yet.
+
+    Raises:
+        NotFittedError: of scikit-learn, with the scorer's name.
+    """
+    if not hasattr(scorer, attribute):
+        raise NotFittedError(f"{type(scorer).__name__} has not been fitted: call fit(normals) first")
 
 
 class ScorerStack(ProfileScorer):

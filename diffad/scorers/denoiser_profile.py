@@ -9,7 +9,7 @@ Held-out normals say how both usually vary together; an image is anomalous if it
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,8 @@ from sklearn.covariance import LedoitWolf
 
 from diffad.scorers.evaluator import Evaluator
 
+DESCRIPTIONS = ("errors", "activations", "profile")
 MEASURES = {"l1": torch.abs, "l2": torch.square}
-FOLDS = 5  # held-out normals are scored in as many parts, each under a calibration on the others
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,20 @@ class DenoiserView:
         """(n, levels): the mean over channels, which is the paper's reconstruction error at each level."""
         return self.errors.mean(axis=2)
 
-    @property
-    def parts(self) -> dict[str, np.ndarray]:
-        """Both as rows, for `DistanceEnsemble`: "errors" as logarithms (n, levels * channels), "activations"
-        (n, levels * width).
+    def rows(self, of: str = "profile") -> np.ndarray:
+        """One row an image for `NormalDistance`: "errors" as logarithms, (n, levels * channels), "activations",
+        (n, levels * width), or "profile", both side by side.
+
+        Raises:
+            ValueError: none of the three.
         """
+        if of not in DESCRIPTIONS:
+            raise ValueError(f"of: got {of!r}, expected one of {', '.join(DESCRIPTIONS)}")
         n = len(self.errors)
-        return {
-            "errors": np.log(self.errors).reshape(n, -1),
-            "activations": self.activations.reshape(n, -1),
-        }
+        errors, activations = np.log(self.errors).reshape(n, -1), self.activations.reshape(n, -1)
+        if of == "profile":
+            return np.concatenate([errors, activations], axis=1)
+        return errors if of == "errors" else activations
 
 
 class DenoiserProfile:
@@ -93,83 +97,44 @@ class DenoiserProfile:
         return DenoiserView(seen[..., :channels], seen[..., channels:])
 
 
-class DistanceEnsemble:
-    """How far rows lie from held-out normal ones, in several descriptions at once.
-
-    In each description the distance is Mahalanobis's, with the covariance of Ledoit and Wolf (2004), which stays
-    invertible with fewer rows than columns. Logarithms of the distances are standardised by those of held-out
-    normals, each under a calibration without it, and averaged.
+class NormalDistance:
+    """Mahalanobis distance of rows from held-out normal ones, with the covariance of Ledoit and Wolf (2004), which
+    stays invertible with fewer rows than columns.
 
     Args:
-        parts: name -> rows of held-out normals, (n, columns of that part), n >= 10. Constant columns are left out.
+        rows: of held-out normals, (n, columns), n >= 2. Each column is standardised; constant ones are left out.
 
     Raises:
-        ValueError: fewer rows, rows that are not finite, parts of different lengths, or a part without spread.
+        ValueError: fewer rows, rows that are not finite, or without any spread.
     """
 
-    FEWEST = 2 * FOLDS
-
-    def __init__(self, parts: Mapping[str, np.ndarray]):
-        lengths = {len(rows) for rows in parts.values()}
-        if len(lengths) != 1 or min(lengths) < self.FEWEST:
-            raise ValueError(
-                f"parts: got {sorted(lengths)} held-out normals, expected the same number of at least {self.FEWEST} in each"
-            )
-        self._distances = {name: _Distance(rows, name) for name, rows in parts.items()}
-        self._usual = {name: self._held_out_logs(rows, name) for name, rows in parts.items()}
-
-    def distances(self, parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Name -> standardised log distance, float64 (n,), 0 for a usual normal, higher = more anomalous.
-
-        Raises:
-            ValueError: other parts or columns than calibrated on, or rows that are not finite.
-        """
-        if parts.keys() != self._distances.keys():
-            raise ValueError(f"parts: got {', '.join(parts)}, expected {', '.join(self._distances)}")
-        return {
-            name: (self._distances[name].log_distance(rows) - mean) / scale
-            for (name, rows), (mean, scale) in zip(parts.items(), map(self._usual.get, parts), strict=True)
-        }
-
-    def combine(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Mean of the standardised log distances, float64 (n,), higher = more anomalous."""
-        return np.mean(list(self.distances(parts).values()), axis=0)
-
-    @staticmethod
-    def _held_out_logs(rows: np.ndarray, name: str) -> tuple[float, float]:
-        fold = np.arange(len(rows)) % FOLDS
-        logs = [
-            _Distance(rows[fold != left_out], name).log_distance(rows[fold == left_out])
-            for left_out in range(FOLDS)
-        ]
-        logs = np.concatenate(logs)
-        return float(logs.mean()), float(logs.std(ddof=1))
-
-
-class _Distance:
-    """Mahalanobis distance from one set of rows."""
-
-    def __init__(self, rows: np.ndarray, name: str):
-        self.name, self.columns = name, np.shape(rows)[1]
+    def __init__(self, rows: np.ndarray):
+        rows = np.asarray(rows, dtype=np.float64)
+        self.num_columns = rows.shape[1] if rows.ndim == 2 else None
         rows = self._checked(rows)
+        if len(rows) < 2:
+            raise ValueError(f"rows: got {len(rows)} held-out normal, expected at least 2 to calibrate on")
         self.varies = rows.std(axis=0) > 1e-12 * np.abs(rows).max(axis=0)
         if not self.varies.any():
-            raise ValueError(f"parts: all held-out rows of {name!r} are equal, expected some spread")
+            raise ValueError("rows: all held-out normals are equal, expected some spread")
         rows = rows[:, self.varies]
         self.mean, self.scale = rows.mean(axis=0), rows.std(axis=0)
         self.covariance = LedoitWolf().fit((rows - self.mean) / self.scale)
 
-    def log_distance(self, rows: np.ndarray) -> np.ndarray:
-        rows = self._checked(rows)[:, self.varies]
-        squared = self.covariance.mahalanobis((rows - self.mean) / self.scale)
-        return np.log(np.maximum(squared, np.finfo(np.float64).tiny)) / 2
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """(n, columns) -> float64 (n,), higher = more anomalous.
+
+        Raises:
+            ValueError: another number of columns than calibrated on, or rows that are not finite.
+        """
+        rows = self._checked(np.asarray(rows, dtype=np.float64))[:, self.varies]
+        return np.sqrt(self.covariance.mahalanobis((rows - self.mean) / self.scale))
 
     def _checked(self, rows: np.ndarray) -> np.ndarray:
-        rows = np.asarray(rows, dtype=np.float64)
-        if rows.ndim != 2 or rows.shape[1] != self.columns:
-            raise ValueError(f"parts: {self.name!r} has shape {rows.shape}, expected (n, {self.columns})")
+        if rows.ndim != 2 or rows.shape[1] != self.num_columns:
+            raise ValueError(f"rows: got shape {rows.shape}, expected (n, {self.num_columns or 'columns'})")
         if not np.isfinite(rows).all():
-            raise ValueError(f"parts: {self.name!r} holds NaN or infinite values, expected finite numbers")
+            raise ValueError("rows: some values are NaN or infinite, expected finite numbers")
         return rows
 
 
