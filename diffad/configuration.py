@@ -1,7 +1,7 @@
 """Experiment files: what is run, in YAML, checked before anything is computed."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,7 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from diffad.baselines import BASELINES
 from diffad.model import ModelConfig
 from diffad.scorers import COMBINATIONS, DEFAULT_LEVELS, levels_from_fractions
+from diffad.scorers.denoiser_profile import DESCRIPTIONS
 from diffad.training import TrainingConfig
+
+
+def rule_name(rule: str) -> str:
+    """The record's name for a rule that combines the errors of all levels (see `diffad.scorers.COMBINATIONS`)."""
+    return f"levels_{rule}"
+
+
+def denoiser_name(description: str) -> str:
+    """The record's name for the distance of a description of the denoiser's view from that of normal images."""
+    return f"denoiser_{description}"
+
+
+HEADLINES = (*map(rule_name, COMBINATIONS), *map(denoiser_name, DESCRIPTIONS))  # methods that look at every level
 
 
 class PartialDiffusionConfig(BaseModel):
@@ -34,8 +48,8 @@ class ScoringConfig(BaseModel):
         default=2, ge=1, description="noises a level: 1, or an even number in antithetic pairs"
     )
     metric: Literal["l1", "l2"] = "l2"
-    headline: Literal[COMBINATIONS] = Field(
-        default="max_abs", description="the rule of the level profile that is compared with the baselines"
+    headline: Literal[HEADLINES] = Field(
+        default=denoiser_name("profile"), description="the method that is compared with the baselines"
     )
     partial_diffusion: PartialDiffusionConfig = PartialDiffusionConfig()
     calibration_images: int = Field(
@@ -61,6 +75,10 @@ class Edition(BaseModel):
 
     dataset: str
     protocol_parameters: dict[str, Any] = Field(default_factory=dict)
+    cells: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], dict[str, Any]] = Field(
+        default_factory=dict,
+        description="name -> protocol parameters of one task, each with its own model and record",
+    )
     model: ModelConfig
     training: TrainingConfig
     scoring: ScoringConfig = ScoringConfig()
@@ -81,6 +99,19 @@ class Edition(BaseModel):
                 f"partial_diffusion.num_steps: got {self.scoring.partial_diffusion.num_steps}, expected 1..{start}, "
                 "the noise level that it starts from"
             )
+
+    def cell_parameters(self, cell: str | None) -> dict[str, Any]:
+        """The protocol's parameters for one of `cells`, or for the whole edition where it has none.
+
+        Raises:
+            ValueError: no such cell, or none named where there are some.
+        """
+        if not self.cells and cell is None:
+            return self.protocol_parameters
+        if cell not in self.cells:
+            expected = f"one of {', '.join(self.cells)}" if self.cells else "none: the edition is one run"
+            raise ValueError(f"cell: got {cell!r}, expected {expected}")
+        return self.protocol_parameters | self.cells[cell]
 
 
 class Experiment(BaseModel):

@@ -12,22 +12,21 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from diffad.baselines import make_baseline
-from diffad.configuration import Edition, Experiment, ScoringConfig
+from diffad.configuration import Edition, Experiment
 from diffad.datasets import load, protocols
 from diffad.datasets.split import Split
 from diffad.errors import RecordError
+from diffad.methods import score_baseline, score_diffusion
 from diffad.model import DiffusionModel
-from diffad.records import DataDescription, RunRecord, RunScores, claim_record, new_record, read_record
-from diffad.scorers import (
-    COMBINATIONS,
-    Evaluator,
-    LevelCalibration,
-    OneStepReconstruction,
-    PartialDiffusion,
-    levels_from_fractions,
+from diffad.records import (
+    DataDescription,
+    RunRecord,
+    RunScores,
+    claim_record,
+    is_stale,
+    list_records,
+    new_record,
+    read_record,
 )
 from diffad.storage import publish_file
 from diffad.training import TrainingHistory, fit
@@ -37,19 +36,6 @@ PROTOCOLS = {
     "one_versus_rest": protocols.one_versus_rest,
 }
 MODEL_FOLDER, HISTORY_FILE = "model", "training.json"
-
-# Names of the methods in a record. A level's is `level_name(fraction)`.
-ONE_STEP, PARTIAL_DIFFUSION = "one_step", "partial_diffusion"
-
-
-def level_name(fraction: float) -> str:
-    """The record's name for one-step error at the level `fraction` of T."""
-    return f"one_step_at_{fraction:g}"
-
-
-def rule_name(rule: str) -> str:
-    """The record's name for a rule that combines the level profile (see `diffad.scorers.COMBINATIONS`)."""
-    return f"levels_{rule}"
 
 
 @dataclass
@@ -66,23 +52,13 @@ class Stopwatch:
         return result
 
 
-@dataclass
-class Scores:
-    """Finished scores of the test set: method -> float64 (n,), and the network evaluations an image each
-    takes.
-    """
-
-    by_method: dict[str, np.ndarray]
-    nfe: dict[str, int]
-
-
-def make_split(experiment: Experiment, edition: Edition) -> Split:
-    """The train, validation and sealed test set of an edition.
+def make_split(experiment: Experiment, edition: Edition, cell: str | None = None) -> Split:
+    """The train, validation and sealed test set of an edition, or of one of its cells.
 
     Raises:
         ValueError: a key of `protocol_parameters` that the protocol does not take, or a value that it refuses.
     """
-    protocol, parameters = PROTOCOLS[experiment.protocol], edition.protocol_parameters
+    protocol, parameters = PROTOCOLS[experiment.protocol], edition.cell_parameters(cell)
     try:
         inspect.signature(protocol).bind(edition.dataset, seed=edition.seed, **parameters)
     except TypeError as error:
@@ -101,109 +77,53 @@ def train_model(
     return model, history
 
 
-def make_scorers(
-    model: DiffusionModel, scoring: ScoringConfig, progress: bool = False
-) -> tuple[OneStepReconstruction, PartialDiffusion]:
-    """The two reconstruction scorers of an edition, over one evaluator."""
-    evaluator = Evaluator(model, scoring.batch_size, progress=progress)
-    one_step = OneStepReconstruction(
-        evaluator, levels_from_fractions(scoring.levels, model.num_steps), scoring.num_draws, scoring.metric
-    )
-    start = max(1, round(scoring.partial_diffusion.start * model.num_steps))
-    return one_step, PartialDiffusion(evaluator, start, scoring.partial_diffusion.num_steps, scoring.metric)
-
-
-def calibrate(one_step: OneStepReconstruction, split: Split, scoring: ScoringConfig) -> LevelCalibration:
-    """Calibrate the level profile on held-out normal images."""
-    return LevelCalibration(one_step.profile(split.validation[: scoring.calibration_images]))
-
-
-def score_diffusion(
-    model: DiffusionModel, split: Split, scoring: ScoringConfig, progress: bool = True
-) -> Scores:
-    """Score the test images by one-step error at each level, by the rules over levels, and by partial
-    diffusion.
-    """
-    one_step, partial = make_scorers(model, scoring, progress)
-    calibration = calibrate(one_step, split, scoring)
-    profile = one_step.profile(split.test)  # (n, levels)
-    by_method = {
-        ONE_STEP: profile[:, scoring.levels.index(scoring.single_level)],
-        PARTIAL_DIFFUSION: partial.scores(split.test),
-    }
-    nfe = {ONE_STEP: scoring.num_draws, PARTIAL_DIFFUSION: partial.evaluations_per_image}
-    for rule in COMBINATIONS:
-        by_method[rule_name(rule)] = calibration.combine(profile, rule)
-        nfe[rule_name(rule)] = one_step.evaluations_per_image
-    for number, fraction in enumerate(scoring.levels):
-        by_method[level_name(fraction)] = profile[:, number]
-        nfe[level_name(fraction)] = scoring.num_draws
-    return Scores(by_method, nfe)
-
-
-def score_baseline(name: str, split: Split, seed: int) -> np.ndarray:
-    """Fit a baseline on the same training images and score the same test images, (n,)."""
-    return make_baseline(name, seed).fit(split.train).decision_function(split.test)
-
-
 def run_experiment(
     experiment: Experiment,
     edition_name: str,
     results: Path | str = "results",
     checkpoints: Path | str | None = ".work/checkpoints",
     progress: bool = True,
+    cell: str | None = None,
 ) -> RunRecord:
-    """Run one edition from data to record and return the record, published with its raw scores and its model.
+    """Run one edition, or one cell of it, from data to record; return the record, published with its raw scores
+    and its model.
 
     Args:
         experiment: from `diffad.configuration.load_experiment`.
         edition_name: "smoke", "cpu" or "gpu".
-        results: the record goes to results/NAME/EDITION, the trained model to its `model` folder.
+        results: the record goes to `record_folder`, the trained model to its `model` folder.
         checkpoints: training can be stopped and goes on from here; None keeps none. Removed once the record
             stands.
         progress: whether to show progress bars.
+        cell: which of the edition's cells; None where it has none.
 
     Raises:
         DataNotFound: the data set is not in the data home; the message names the command that fetches it.
         RecordError: another run holds the record's folder.
+        ValueError: the edition has no such cell, or has cells and none was named.
     """
     edition = experiment.edition(edition_name)
+    identity = run_identity(experiment, edition_name, cell)
     watch = Stopwatch()
-    split = watch.time("split", make_split, experiment, edition)
-    folder = Path(results) / experiment.name / edition_name
-    working = None if checkpoints is None else Path(checkpoints) / f"{experiment.name}-{edition_name}"
-    identity = {
-        "name": f"{experiment.name}-{edition_name}",
-        "experiment": {
-            "experiment": experiment.name,
-            "protocol": experiment.protocol,
-            **edition.model_dump(mode="json"),
-        },
-        "seeds": {"split": edition.seed, "training": edition.training.seed, "baselines": edition.seed},
-    }
+    split = watch.time("split", make_split, experiment, edition, cell)
+    folder = record_folder(experiment, edition_name, results, cell)
+    working = None if checkpoints is None else Path(checkpoints) / identity["name"]
     with claim_record(folder) as claim:
         claim.check_same_run(**identity)
-        data = DataDescription(
-            name=edition.dataset,
-            fingerprint=load(edition.dataset, "train").fingerprint,
-            split=split.describe(),
-        )
         model, history = train_model(edition, split, working, progress)
         watch.seconds["ddpm/train"] = round(history.seconds[-1], 3)
-        scores = watch.time("ddpm/score", score_diffusion, model, split, edition.scoring, progress)
-        for name in edition.baselines:
-            scores.by_method[name] = watch.time(
-                f"{name}/fit and score", score_baseline, name, split, edition.seed
-            )
-            scores.nfe[name] = 0
-        run_scores = RunScores.of_split(split, scores.by_method)  # here the labels are revealed
+        run_scores, nfe = _score(edition, model, split, watch, progress)
         record = new_record(
             run_scores,
             **identity,
             edition=edition_name,
-            data=data,
+            data=DataDescription(
+                name=edition.dataset,
+                fingerprint=load(edition.dataset, "train").fingerprint,
+                split=split.describe(),
+            ),
             wall_seconds=watch.seconds,
-            nfe=scores.nfe,
+            nfe=nfe,
             device=next(model.parameters()).device,
         )
         model.save(folder / MODEL_FOLDER)
@@ -213,6 +133,50 @@ def run_experiment(
     if working is not None:
         shutil.rmtree(working, ignore_errors=True)
     return record
+
+
+def record_folder(
+    experiment: Experiment, edition_name: str, results: Path | str = "results", cell: str | None = None
+) -> Path:
+    """Where a run's record goes: results/NAME/EDITION, or results/NAME/EDITION/CELL."""
+    return Path(results, experiment.name, edition_name, *([cell] if cell else []))
+
+
+def is_recorded(experiment: Experiment, edition_name: str, results: Path | str, cell: str | None) -> bool:
+    """Whether this run's record stands, whole and made by the code as it is.
+
+    Raises:
+        RecordError: the folder's record is damaged or of another run.
+    """
+    folder = record_folder(experiment, edition_name, results, cell)
+    if not list_records(folder):
+        return False
+    with claim_record(folder) as claim:
+        claim.check_same_run(**run_identity(experiment, edition_name, cell))
+    return not is_stale(read_record(folder)[0])
+
+
+def run_identity(experiment: Experiment, edition_name: str, cell: str | None) -> dict:
+    """What a run is a function of, beside data and code: name, configuration and seeds."""
+    edition = experiment.edition(edition_name)
+    configuration = edition.model_dump(mode="json", exclude={"cells"})
+    configuration["protocol_parameters"] = edition.cell_parameters(cell)
+    return {
+        "name": "-".join([experiment.name, edition_name, *([cell] if cell else [])]),
+        "experiment": {"experiment": experiment.name, "protocol": experiment.protocol, **configuration},
+        "seeds": {"split": edition.seed, "training": edition.training.seed, "baselines": edition.seed},
+    }
+
+
+def _score(
+    edition: Edition, model: DiffusionModel, split: Split, watch: Stopwatch, progress: bool
+) -> tuple[RunScores, dict[str, int]]:
+    """Scores of every method with the labels that are revealed for them, and each method's NFE."""
+    scores = watch.time("ddpm/score", score_diffusion, model, split, edition.scoring, progress)
+    for name in edition.baselines:
+        scores.by_method[name] = watch.time(f"{name}/fit and score", score_baseline, name, split, edition.seed)
+        scores.nfe[name] = 0
+    return RunScores.of_split(split, scores.by_method), scores.nfe  # here the labels are revealed
 
 
 @dataclass(frozen=True)

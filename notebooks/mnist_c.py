@@ -45,7 +45,8 @@ from diffad.bits import image_bits_per_dim
 from diffad.configuration import load_experiment
 from diffad.datasets import load
 from diffad.datasets.corruptions import CORRUPTIONS, corrupt
-from diffad.experiments import level_name, make_scorers, make_split, read_run, rule_name, run_experiment
+from diffad.experiments import make_split, read_run, run_experiment
+from diffad.methods import level_name, make_scorers
 from diffad.figures import results as figures
 from diffad.figures.style import image_grid, method_title, use_style
 from diffad.images import to_uint8
@@ -148,7 +149,7 @@ pd.DataFrame(
 # {cite:p}`wyatt2022anoddpm`).
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Input, reconstruction after partial diffusion, and squared difference. All columns share one colour scale."}, "image": {"alt": "Three rows of seven pictures: inputs, their reconstructions, and error maps, which are bright where the reconstruction differs."}}
-one_step, partial = make_scorers(model, edition.scoring)
+_, partial = make_scorers(model, edition.scoring)
 chosen = ["impulse_noise", "motion_blur", "scale", "stripe", "zigzag", "canny_edges"]
 base = split.validation[[3]]
 examples = np.concatenate([base] + [corrupt(base, name, seed=2, indices=[3]) for name in chosen])
@@ -203,7 +204,7 @@ display(
 # baselines owes something to that choice; all rules are shown. Plain one-level error owes nothing to it.
 
 # %% tags=["hide-input", "tolerance-0.05"]
-headline = rule_name(edition.scoring.headline)
+headline = edition.scoring.headline
 ours = [
     "one_step",
     "partial_diffusion",

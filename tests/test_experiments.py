@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from diffad import experiments
-from diffad.configuration import Experiment
 from diffad.datasets.split import Split
 from diffad.errors import CheckpointError, DataNotFound, RecordError
-from diffad.experiments import level_name, read_run, rule_name, run_experiment
+from diffad.configuration import HEADLINES, Experiment
+from diffad.experiments import read_run, record_folder, run_experiment
+from diffad.methods import level_name, score_diffusion
 from diffad.records import RecordClaim, list_records, mismatches, read_record
-from diffad.scorers import COMBINATIONS
+
 
 CONTENT = {
     "name": "tiny",
@@ -62,7 +63,7 @@ def test_the_record_is_whole(finished):
     stored, scores = read_record(folder / "results/tiny/smoke")
     assert stored == record and not mismatches(stored, scores)
     methods = {"one_step", "partial_diffusion", "iforest", level_name(0.1), level_name(0.4)}
-    methods |= {rule_name(rule) for rule in COMBINATIONS}
+    methods |= set(HEADLINES)
     assert set(scores.by_method) == methods == set(record.nfe)
     assert set(scores.groups) == {"clean", "impulse_noise", "stripe"} and len(scores.labels) == 36
     assert all(len(np.unique(values)) > 10 for values in scores.by_method.values()), "a constant score"
@@ -74,7 +75,7 @@ def test_the_record_is_whole(finished):
 def test_the_nfe_are_those_of_the_scorers(finished):
     _, record = finished
     assert record.nfe["one_step"] == 2 and record.nfe["partial_diffusion"] == 2 and record.nfe["iforest"] == 0
-    assert {record.nfe[rule_name(rule)] for rule in COMBINATIONS} == {4}
+    assert {record.nfe[name] for name in HEADLINES} == {4}
 
 
 def test_a_run_is_read_back_with_its_model_and_its_scores_follow_from_it(finished):
@@ -83,7 +84,7 @@ def test_a_run_is_read_back_with_its_model_and_its_scores_follow_from_it(finishe
     assert found.record == record and found.history.update == [2, 4]
     edition = experiment().edition("smoke")
     split = experiments.make_split(experiment(), edition)
-    again = experiments.score_diffusion(found.model, split, edition.scoring, progress=False)
+    again = score_diffusion(found.model, split, edition.scoring, progress=False)
     for name, values in again.by_method.items():
         np.testing.assert_array_equal(values, found.scores.by_method[name], err_msg=name)
 
@@ -189,5 +190,30 @@ def test_an_unwritable_folder_is_refused_before_training(tmp_path, monkeypatch):
 
 def test_images_that_the_network_is_not_made_for_are_refused(tmp_path):
     model = {"network_parameters": {"image_size": 16, "channels": 1, "size": "tiny"}, "num_steps": 50}
-    with pytest.raises(ValueError, match=r"images: got images of .* \(8, 8, 1\), expected \(16, 16, 1\)"):
+    with pytest.raises(ValueError, match=r"inputs: got images of .* \(8, 8, 1\), expected \(16, 16, 1\)"):
         run(tmp_path, model=model)
+
+
+CELLS = {"stripes": {"corruptions": ["stripe"]}, "dots": {"corruptions": ["impulse_noise"]}}
+
+
+def test_each_cell_has_its_own_split_and_record(tmp_path):
+    celled = experiment(cells=CELLS)
+    for cell in CELLS:
+        assert not experiments.is_recorded(celled, "smoke", tmp_path, cell)
+        run_experiment(celled, "smoke", tmp_path, None, progress=False, cell=cell)
+    folders = [record_folder(celled, "smoke", tmp_path, cell) for cell in sorted(CELLS)]
+    assert list_records(tmp_path) == folders and folders[0] == tmp_path / "tiny/smoke/dots"
+    record, scores = read_record(folders[0])
+    assert set(scores.groups) == {"clean", "impulse_noise"} and record.name == "tiny-smoke-dots"
+    assert record.experiment["protocol_parameters"] == {"per_group": 12, "corruptions": ["impulse_noise"]}
+    assert experiments.is_recorded(celled, "smoke", tmp_path, "dots")
+
+
+@pytest.mark.parametrize(
+    ("cells", "cell", "message"),
+    [(CELLS, None, "got None, expected one of stripes, dots"), (CELLS, "dot", "got 'dot'"), ({}, "dots", "got 'dots', expected none")],
+)
+def test_a_cell_that_is_not_there_is_refused(tmp_path, cells, cell, message):
+    with pytest.raises(ValueError, match=f"cell: {message}"):
+        run_experiment(experiment(cells=cells), "smoke", tmp_path, None, progress=False, cell=cell)

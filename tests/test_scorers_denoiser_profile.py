@@ -6,7 +6,7 @@ import torch
 
 from diffad.model import ModelConfig
 from diffad.scorers import Evaluator, OneStepReconstruction
-from diffad.scorers.denoiser_profile import DenoiserProfile, DistanceEnsemble
+from diffad.scorers.denoiser_profile import DenoiserProfile, NormalDistance
 from tests.tiny import digits, noise_images, trained
 
 LEVELS = [5, 20]
@@ -33,7 +33,7 @@ def test_the_channels_are_kept_apart():
     images = noise_images(6, shape=(8, 8, 3))
     images[..., 1] = 0  # one channel that is easier or harder than the two others
     view = profile(colour).measure(images)
-    assert view.errors.shape == (6, 2, 3) and view.parts["errors"].shape == (6, 6)
+    assert view.errors.shape == (6, 2, 3) and view.rows("errors").shape == (6, 6)
     assert np.ptp(view.errors.mean(axis=(0, 1))) > 0
 
 
@@ -95,49 +95,46 @@ def gaussian(n, columns, seed=0):
 
 def test_the_distance_is_mahalanobis_s():
     rows = gaussian(20_000, 2) @ np.array([[1.0, 0.9], [0.0, 0.4]])
-    ensemble = DistanceEnsemble({"a": rows})
-    along, across = np.array([[2.0, 1.8]]), np.array([[1.9, -1.9]])  # as far from zero, but one is unusual
-    (near,), (far,) = ensemble.combine({"a": along}), ensemble.combine({"a": across})
-    expected = [np.sqrt(x @ np.linalg.inv(np.cov(rows.T)) @ x) for x in (along[0], across[0])]
-    logs = np.log(np.sqrt(np.einsum("ni,ij,nj->n", rows, np.linalg.inv(np.cov(rows.T)), rows)))
-    np.testing.assert_allclose([near, far], (np.log(expected) - logs.mean()) / logs.std(), rtol=0.02)
+    precision = np.linalg.inv(np.cov(rows.T))
+    points = np.array([[2.0, 1.8], [1.9, -1.9]])  # as far from zero, but the second is unusual
+    expected = np.sqrt(np.einsum("ni,ij,nj->n", points, precision, points))
+    np.testing.assert_allclose(NormalDistance(rows)(points), expected, rtol=0.02)
 
 
-def test_new_normals_score_like_the_held_out_ones_even_with_more_columns_than_rows():
-    parts = {"few": gaussian(60, 3), "many": gaussian(60, 200, 1)}
-    new = {"few": gaussian(500, 3, 2), "many": gaussian(500, 200, 3)}
-    distances = DistanceEnsemble(parts).distances(new)
-    for name, values in distances.items():
-        assert abs(values.mean()) < 0.6 and 0.6 < values.std() < 1.6, (name, values.mean(), values.std())
-    unusual = {"few": new["few"] + 4, "many": new["many"] * 1.5}
-    assert (DistanceEnsemble(parts).combine(unusual) > DistanceEnsemble(parts).combine(new)).mean() > 0.99
+def test_unusual_rows_are_found_even_with_more_columns_than_rows():
+    distance, new = NormalDistance(gaussian(60, 200)), gaussian(500, 200, 1)
+    assert np.isfinite(distance(new)).all()
+    assert (distance(new * 1.5) > distance(new)).mean() > 0.99
 
 
 def test_constant_columns_are_left_out():
     rows = gaussian(30, 2)
-    with_constant = np.c_[rows, np.full(30, 7.0)]
-    changed = np.c_[rows, np.full(30, 9.0)]
-    expected = DistanceEnsemble({"a": rows}).combine({"a": rows})
-    np.testing.assert_allclose(DistanceEnsemble({"a": with_constant}).combine({"a": changed}), expected)
+    with_constant, changed = np.c_[rows, np.full(30, 7.0)], np.c_[rows, np.full(30, 9.0)]
+    np.testing.assert_allclose(NormalDistance(with_constant)(changed), NormalDistance(rows)(rows))
+
+
+def test_the_profile_is_both_descriptions_side_by_side(model):
+    view = profile(model).measure(digits(4))
+    both = np.concatenate([view.rows("errors"), view.rows("activations")], axis=1)
+    np.testing.assert_array_equal(view.rows(), both)
+    with pytest.raises(ValueError, match="of: got 'error', expected one of errors, activations, profile"):
+        view.rows("error")
 
 
 @pytest.mark.parametrize(
-    ("parts", "message"),
+    ("rows", "message"),
     [
-        ({"a": gaussian(9, 2)}, r"got \[9\] held-out normals, expected the same number of at least 10"),
-        ({"a": gaussian(20, 2), "b": gaussian(30, 2)}, "the same number"),
-        ({"a": np.ones((20, 2))}, "all held-out rows of 'a' are equal"),
-        ({"a": np.full((20, 2), np.nan)}, "'a' holds NaN"),
+        (gaussian(1, 2), "got 1 held-out normal, expected at least 2"),
+        (gaussian(4, 2)[0], r"got shape \(2,\), expected \(n, columns\)"),
+        (np.ones((20, 2)), "all held-out normals are equal"),
+        (np.full((20, 2), np.nan), "NaN or infinite"),
     ],
 )
-def test_parts_that_cannot_calibrate_are_refused(parts, message):
-    with pytest.raises(ValueError, match=f"parts: .*{message}"):
-        DistanceEnsemble(parts)
+def test_rows_that_cannot_calibrate_are_refused(rows, message):
+    with pytest.raises(ValueError, match=f"rows: .*{message}"):
+        NormalDistance(rows)
 
 
-def test_other_parts_than_calibrated_are_refused():
-    ensemble = DistanceEnsemble({"a": gaussian(20, 2)})
-    with pytest.raises(ValueError, match="parts: got b, expected a"):
-        ensemble.combine({"b": gaussian(3, 2)})
-    with pytest.raises(ValueError, match=r"'a' has shape \(3, 5\), expected \(n, 2\)"):
-        ensemble.combine({"a": gaussian(3, 5)})
+def test_another_number_of_columns_is_refused():
+    with pytest.raises(ValueError, match=r"rows: got shape \(3, 5\), expected \(n, 2\)"):
+        NormalDistance(gaussian(20, 2))(gaussian(3, 5))

@@ -85,7 +85,7 @@ def record_folders(root: Path) -> list[Path]:
 def headline(record) -> dict:
     """A record's headline as plain JSON values; intervals are (estimate, low, high)."""
     methods = {value.method for value in record.metrics}
-    asked = f"levels_{record.experiment.get('scoring', {}).get('headline', '')}"
+    asked = record.experiment.get("scoring", {}).get("headline")
     baselines = [name for name in record.experiment.get("baselines", []) if name in methods]
     best = max(baselines, key=lambda name: record.interval(name).estimate, default=None)
     chosen = {"method": asked if asked in methods else None, "baseline": best}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diffad.cli.options import Json, Quiet, print_json, table
+from diffad.cli.options import Json, Quiet, print_json, say, table
 
 ExperimentFile = Annotated[
     Path, typer.Argument(help="an experiment file, such as experiments/mnist_c.yaml", metavar="EXPERIMENT")
@@ -14,7 +14,10 @@ ExperimentFile = Annotated[
 Edition = Annotated[
     Literal["smoke", "cpu", "gpu"], typer.Option(help="seconds, a two-core machine, or one GPU")
 ]
-Results = Annotated[Path, typer.Option(help="the record goes to RESULTS/NAME/EDITION", file_okay=False)]
+Cell = Annotated[
+    str | None, typer.Option(help="one of the edition's cells; all that are not recorded if not given")
+]
+Results = Annotated[Path, typer.Option(help="records go to RESULTS/NAME/EDITION[/CELL]", file_okay=False)]
 Checkpoints = Annotated[
     Path, typer.Option(help="where a stopped training is taken up again", file_okay=False)
 ]
@@ -23,15 +26,17 @@ Checkpoints = Annotated[
 def run_command(
     experiment: ExperimentFile,
     edition: Edition = "smoke",
+    cell: Cell = None,
     results: Results = Path("results"),
     checkpoints: Checkpoints = Path(".work/checkpoints"),
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run an experiment file and write its record.
+    """Run an experiment file and write its record, or a record for each of its cells.
 
-    The record holds scores, metrics with intervals, and what they were computed by. Stopped with Ctrl-C
-    or killed, the same command goes on from the last checkpoint.
+    A record holds scores, metrics with intervals, and what they were computed by. Stopped with Ctrl-C
+    or killed, the same command goes on from the last checkpoint. Cells whose record stands, made by the
+    code as it is, are not run again; name one to run it again.
 
     \b
     Example:
@@ -39,19 +44,27 @@ def run_command(
     """
     from diffad.cli.results import metric_rows
     from diffad.configuration import load_experiment
-    from diffad.experiments import run_experiment
+    from diffad.experiments import is_recorded, record_folder, run_experiment
     from diffad.storage import ensure_folder
 
     loaded = load_experiment(experiment)
     check_protocol_parameters(loaded, edition)
+    cells = [cell] if cell or not loaded.edition(edition).cells else list(loaded.edition(edition).cells)
+    loaded.edition(edition).cell_parameters(cells[0])  # refuses a cell that is not there
     ensure_folder(results, "--results")
-    record = run_experiment(loaded, edition, results, checkpoints, progress=not quiet)
-    folder = results / loaded.name / edition
+    finished = []
+    for each in cells:
+        folder = record_folder(loaded, edition, results, each)
+        if each and not cell and is_recorded(loaded, edition, results, each):
+            say(f"{folder} stands")
+            continue
+        record = run_experiment(loaded, edition, results, checkpoints, not quiet, each)
+        finished.append({"folder": str(folder), "record": record.model_dump(mode="json")})
+        if not as_json:
+            print(table(metric_rows(record)))
+            print(f"record in {folder}")
     if as_json:
-        print_json({"folder": str(folder), "record": record.model_dump(mode="json")})
-        return
-    print(table(metric_rows(record)))
-    print(f"record in {folder}")
+        print_json(finished[0] if cell or not loaded.edition(edition).cells else finished)
 
 
 def check_protocol_parameters(experiment, edition_name: str) -> None:
@@ -62,9 +75,8 @@ def check_protocol_parameters(experiment, edition_name: str) -> None:
     allowed = list(inspect.signature(PROTOCOLS[experiment.protocol]).parameters)[
         1:
     ]  # the first is the data set
-    unknown = sorted(
-        set(edition.protocol_parameters) - set(allowed) | {"seed"} & set(edition.protocol_parameters)
-    )
+    given = set(edition.protocol_parameters).union(*edition.cells.values())
+    unknown = sorted(given - set(allowed) | {"seed"} & given)
     if unknown:
         expected = ", ".join(name for name in allowed if name != "seed")
         raise ValueError(

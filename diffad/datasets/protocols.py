@@ -24,6 +24,7 @@ def one_versus_rest(
     name: str,
     normal: int | Sequence[int],
     *,
+    per_class: int | None = None,
     seed: int = 0,
     validation_fraction: float = 0.1,
     home: Path | None = None,
@@ -38,6 +39,8 @@ def one_versus_rest(
     Args:
         name: a data set with class labels.
         normal: the class id or ids that are normal; at least one class must remain anomalous.
+        per_class: test images drawn from each class, normal or not; all if not given. Which images are trained on
+            does not depend on it.
         seed: non-negative integer.
         validation_fraction: share of the normal images seen in training that is held out, in (0, 1).
         home: the data home; `data_home` if not given.
@@ -45,11 +48,15 @@ def one_versus_rest(
     rng = generator(seed)
     pool, seen, test, tested = _class_sources(name, normal, rng, home)
     classes = _check_classes(normal, pool)
+    parameters = {"normal": classes, "validation_fraction": validation_fraction}
+    if per_class is not None:
+        tested = _draw_from_each_class(test, tested, per_class, rng.spawn(1)[0])
+        parameters["per_class"] = per_class
     return Split(
         "one_versus_rest",
         name,
         seed,
-        {"normal": classes, "validation_fraction": validation_fraction},
+        parameters,
         divide(pool.images, seen, validation_fraction, test.images[tested], rng),
         _class_answers(test, tested, classes),
     )
@@ -263,6 +270,17 @@ def _class_sources(
     train, test = load(name, "train", home), load(name, "test", home)
     seen = np.flatnonzero(np.isin(train.labels, _check_classes(normal, train)))
     return train, seen, test, np.arange(len(test))
+
+
+def _draw_from_each_class(
+    test: ImageSet, tested: np.ndarray, per_class: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw `per_class` of the tested indices of each class; sorted."""
+    classes = [tested[test.labels[tested] == each] for each in np.unique(test.labels[tested])]
+    fewest = min(map(len, classes))
+    if not 1 <= per_class <= fewest:
+        raise ValueError(f"per_class must lie in 1..{fewest} (test images of the smallest class), got {per_class}")
+    return np.sort(np.concatenate([rng.permutation(each)[:per_class] for each in classes]))
 
 
 def _class_answers(test: ImageSet, tested: np.ndarray, classes: list[int]) -> TestLabels:

@@ -115,6 +115,24 @@ def test_no_attribute_of_a_split_gives_the_labels_away(make) -> None:
     assert abs(normal.mean() - 0.5) < 0.15
 
 
+def test_fewer_tested_images_a_class_change_nothing_else() -> None:
+    whole, fewer = one_versus_rest("digits", 3, seed=1), one_versus_rest("digits", 3, per_class=7, seed=1)
+    np.testing.assert_array_equal(fewer.train, whole.train)
+    np.testing.assert_array_equal(fewer.validation, whole.validation)
+    labels = answers(fewer)
+    _, counts = np.unique(labels.groups, return_counts=True)
+    assert counts.tolist() == [7] * 10 and labels.labels.sum() == 63
+    assert contents(fewer.test) <= contents(whole.test)
+    again = one_versus_rest("digits", 3, per_class=7, seed=1)
+    np.testing.assert_array_equal(again.test, fewer.test)
+
+
+@pytest.mark.parametrize("per_class", [0, 10_000])
+def test_more_test_images_than_a_class_has_are_refused(per_class: int) -> None:
+    with pytest.raises(ValueError, match=f"per_class must lie in 1..[0-9]+ .*, got {per_class}"):
+        one_versus_rest("digits", 3, per_class=per_class)
+
+
 def test_one_versus_rest_labels_what_it_says() -> None:
     split = one_versus_rest("digits", [2, 5])
     revealed, source = answers(split), load("digits", "test")
