@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import typer
 
 import diffad
+from diffad.cli.compare import compare_command
 from diffad.cli.evaluate import evaluate_command
 from diffad.cli.results import results_command, verify_results_command
 from diffad.cli.run import run_command
@@ -72,6 +73,7 @@ app.command("train")(train_command)
 app.command("score")(score_command)
 app.command("evaluate")(evaluate_command)
 app.command("run")(run_command)
+app.command("compare")(compare_command)
 app.command("results")(results_command)
 app.command("verify-results")(verify_results_command)
 

@@ -11,11 +11,13 @@ Held-out normals say how both usually vary together; an image is anomalous if it
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from sklearn.covariance import LedoitWolf
 
+from diffad.scorers.base import Scorer, check_fitted
 from diffad.scorers.evaluator import Evaluator
 
 DESCRIPTIONS = ("errors", "activations", "profile")
@@ -136,6 +138,38 @@ class NormalDistance:
         if not np.isfinite(rows).all():
             raise ValueError("rows: some values are NaN or infinite, expected finite numbers")
         return rows
+
+
+class DenoiserDistance(Scorer):
+    """How far what the denoiser says of an item lies from what it says of normal ones.
+
+    Args:
+        profile: how it is asked.
+        of: "errors", "activations" or "profile", both.
+
+    Raises:
+        ValueError: none of the three.
+    """
+
+    def __init__(self, profile: DenoiserProfile, of: str = "profile"):
+        if of not in DESCRIPTIONS:
+            raise ValueError(f"of: got {of!r}, expected one of {', '.join(DESCRIPTIONS)}")
+        self.profile, self.of, self.evaluator = profile, of, profile.evaluator
+
+    @property
+    def evaluations_per_image(self) -> int:
+        """Network evaluations an image (NFE)."""
+        return self.profile.evaluations_per_image
+
+    def fit(self, normals: np.ndarray) -> Self:
+        """Learn from held-out normals (n, ...) what is usual; n >= 2."""
+        self.distance_ = NormalDistance(self.profile.measure(normals).rows(self.of))
+        return self
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """Anomaly scores of data at rest (n, ...): float64 (n,), higher = more anomalous."""
+        check_fitted(self, "distance_")
+        return self.distance_(self.profile.measure(images).rows(self.of))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from diffad.scorers.base import Scorer, ScorerStack
 from diffad.scorers.calibration import CalibratedScorer
 from diffad.scorers.complexity import ComplexityRegression, InputComplexity
+from diffad.scorers.denoiser_profile import DenoiserDistance, DenoiserProfile
 from diffad.scorers.density import OdeLikelihood, Typicality, VariationalBound
 from diffad.scorers.diffusion_time import LearnedTime, NonParametricTime
 from diffad.scorers.distances import DistanceMap
@@ -143,6 +144,17 @@ def calibrated(evaluator: Evaluator, of: str = "eps_error", rule: str = "max_abs
     return CalibratedScorer(make_scorer(of, evaluator, **parameters), rule)
 
 
+def denoiser_profile(
+    evaluator: Evaluator,
+    levels: Sequence[float] = DEFAULT_LEVELS,
+    num_draws: int = 1,
+    metric: str = "l2",
+    of: str = "profile",
+) -> DenoiserDistance:
+    """Distance of errors by channel and bottleneck activations at levels t / T from those of normals."""
+    return DenoiserDistance(DenoiserProfile(evaluator, _times(evaluator, levels), num_draws, metric), of)
+
+
 def typicality(evaluator: Evaluator, of: str = "bound", **parameters) -> Typicality:
     """Two-sided distance of the score named `of` from its normal mean."""
     return Typicality(make_scorer(of, evaluator, **parameters))
@@ -207,6 +219,9 @@ SCORERS: dict[str, ScorerEntry] = {
     "path": ScorerEntry("bend of the denoising path", SCORE, DenoisingPath, "heng2024diffpath", has_profile=True),
     "calibrated": ScorerEntry(
         "noise error, calibrated", SCORE, calibrated, "liu2025survey", needs_normals=True
+    ),
+    "denoiser_profile": ScorerEntry(
+        "errors and activations", SCORE, denoiser_profile, "baranchuk2022", needs_normals=True
     ),
     "complexity_regression": ScorerEntry(
         "noise error less complexity",
