@@ -190,7 +190,7 @@ def reconstruction_grid(
     )  # a few pixels would darken all
     for column in range(num_images):
         for row, stack in enumerate((images, reconstructions)):
-            _show(axes[row, column], stack[column])
+            show_image(axes[row, column], stack[column])
         shown = axes[2, column].imshow(error_maps[column], cmap="magma", vmin=0, vmax=largest)
         axes[0, column].set_title(str(names[column]).replace("_", "\n"), fontsize=8)
     for row, text in enumerate(("input", "reconstruction", "error")):
@@ -204,7 +204,7 @@ def reconstruction_grid(
     return figure
 
 
-def _show(axes, image: np.ndarray) -> None:
+def show_image(axes, image: np.ndarray) -> None:
     """A grey or colour uint8 image (height, width, channels) at its full range."""
     axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
 

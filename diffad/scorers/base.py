@@ -66,7 +66,9 @@ def checked_weights(weights: Sequence[float] | None, count: int) -> np.ndarray:
         return np.full(count, 1 / count)
     weights = np.asarray(weights, dtype=np.float64)
     if weights.shape != (count,) or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
-        raise ValueError(f"weights: got {weights.tolist()}, expected {count} numbers of at least 0, not all 0")
+        raise ValueError(
+            f"weights: got {weights.tolist()}, expected {count} numbers of at least 0, not all 0"
+        )
     return weights
 
 

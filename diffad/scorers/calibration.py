@@ -62,7 +62,9 @@ class ProfileCalibration:
         """(n, k) numbers -> (n, k) z-scores; 0 is a typical normal image, positive is higher than that."""
         profile = self._checked(profile)
         if profile.shape[1] != len(self.mean_):
-            raise ValueError(f"profile: got {profile.shape[1]} levels, expected {len(self.mean_)} as calibrated")
+            raise ValueError(
+                f"profile: got {profile.shape[1]} levels, expected {len(self.mean_)} as calibrated"
+            )
         return (self._taken(profile) - self.mean_) / self.scale_
 
     def combine(self, profile: np.ndarray, rule: str) -> np.ndarray:

@@ -54,7 +54,9 @@ class NonParametricTime(Scorer):
         """Keep normal data (n, ...), at least `num_neighbours` of them: best those the model was trained on."""
         flat = self._flat(normals, "normals")
         if len(flat) < self.num_neighbours:
-            raise ValueError(f"normals: got {len(flat)}, expected at least {self.num_neighbours} (num_neighbours)")
+            raise ValueError(
+                f"normals: got {len(flat)}, expected at least {self.num_neighbours} (num_neighbours)"
+            )
         self.normals_ = flat
         self._search = NearestNeighbors(n_neighbors=self.num_neighbours, algorithm="brute").fit(flat)
         return self
@@ -176,9 +178,7 @@ def classifier(
     layer but the first.
     """
     layers: list[torch.nn.Module] = []
-    for number, (before, after) in enumerate(
-        zip([num_features, *hidden_sizes], hidden_sizes, strict=False)
-    ):
+    for number, (before, after) in enumerate(zip([num_features, *hidden_sizes], hidden_sizes, strict=False)):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
         layers += [torch.nn.Dropout(dropout)] if number else []
     return torch.nn.Sequential(*layers, torch.nn.Linear(hidden_sizes[-1], num_bins))

@@ -60,9 +60,7 @@ def gradient_map(x_0: Tensor, x_hat: Tensor) -> Tensor:
     Prewitt gradients of the mean over channels. Source: Xue et al. 2014 (GMSD), eqs. 1 to 4.
     """
     one, other = _gradient_magnitude(x_0), _gradient_magnitude(x_hat)
-    similarity = (2 * one * other + GRADIENT_CONSTANT) / (
-        one.square() + other.square() + GRADIENT_CONSTANT
-    )
+    similarity = (2 * one * other + GRADIENT_CONSTANT) / (one.square() + other.square() + GRADIENT_CONSTANT)
     return 1 - similarity[:, 0]
 
 

@@ -148,9 +148,7 @@ class PartialDiffusion(WalkReconstruction):
         metric: as in `OneStepReconstruction`.
     """
 
-    def __init__(
-        self, evaluator: Evaluator, start: int, num_steps: int, metric: str | DistanceMap = "l2"
-    ):
+    def __init__(self, evaluator: Evaluator, start: int, num_steps: int, metric: str | DistanceMap = "l2"):
         super().__init__(evaluator, metric)
         check_start(start, evaluator.model.num_steps)
         if not 1 <= num_steps <= start:

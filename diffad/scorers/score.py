@@ -80,9 +80,7 @@ class ScoreNorm(ProfileScorer):
     Source: Mahmood et al. 2021 (MSMA), eq. 7, whose density of the profile is `ProfileCalibration` here.
     """
 
-    def __init__(
-        self, evaluator: Evaluator, levels: Sequence[int], weights: Sequence[float] | None = None
-    ):
+    def __init__(self, evaluator: Evaluator, levels: Sequence[int], weights: Sequence[float] | None = None):
         self.evaluator, self.levels = evaluator, list(levels)
         self.weights = checked_weights(weights, len(self.levels))
 
