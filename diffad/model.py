@@ -220,11 +220,7 @@ class DiffusionModel(torch.nn.Module):
             raise CheckpointError(
                 "model: got one that was not built from a ModelConfig, expected ModelConfig(...).build() for a model to be saved"
             )
-        folder = Path(folder)
-        others = sorted({path.name for path in folder.glob("*")} - {WEIGHTS_FILE, DESCRIPTION_FILE})
-        if others or folder.is_file():
-            what = f"a folder that holds {others[0]!r}" if others else "a file"
-            raise ValueError(f"folder: {folder} is {what}, expected a new folder or one with a saved model")
+        folder = check_replaceable(folder, {WEIGHTS_FILE, DESCRIPTION_FILE})
         with publish_folder(folder) as partial:
             save_file(
                 {
@@ -289,6 +285,20 @@ class ConditionedModel(DiffusionModel):
 def evaluations(guidance: float = 1.0) -> int:
     """Network evaluations that a prediction costs a sample: two where guidance weighs two predictions, else one."""
     return 1 if guidance in (0, 1) else 2
+
+
+def check_replaceable(folder: Path | str, names: set[str]) -> Path:
+    """`folder` as a path, if writing a model there removes nothing but a model's files, which have these names.
+
+    Raises:
+        ValueError: it is a file, or holds something else.
+    """
+    folder = Path(folder)
+    others = sorted({path.name for path in folder.glob("*")} - names)
+    if others or folder.is_file():
+        what = f"a folder that holds {others[0]!r}" if others else "a file"
+        raise ValueError(f"folder: {folder} is {what}, expected a new folder or one with a saved model")
+    return folder
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

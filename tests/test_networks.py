@@ -118,3 +118,28 @@ def test_what_cannot_be_built_is_refused_by_name(case):
 def test_an_unknown_network_is_refused():
     with pytest.raises(ValueError, match="network: got 'resnet', expected one of .*unet"):
         make_network("resnet", NETWORK)
+
+
+def test_a_unet_is_built_from_diffusers_arguments():
+    layout = build().configuration.layout()
+    network = make_network("diffusers_unet", {"arguments": layout})
+    shapes = {name: value.shape for name, value in build().state_dict().items()}
+    assert {name: value.shape for name, value in network.state_dict().items()} == shapes
+    assert network.input_shape == (8, 8, 1)
+
+
+FOREIGN = {
+    "unknown argument": ({"depth": 3}, "UNet2DModel cannot be built"),
+    "impossible": ({"norm_num_groups": 7}, "UNet2DModel cannot be built"),
+    "oblong": ({"sample_size": (8, 16)}, r"sample_size \(8, 16\)"),
+    "no size": ({"sample_size": None}, "sample_size None"),
+    "classes": ({"num_class_embeds": 3}, "class embedding"),
+    "channels": ({"out_channels": 2}, "out_channels 2 for in_channels 1, expected 1"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_diffusers_arguments_that_have_no_meaning_here_are_refused(case):
+    change, words = FOREIGN[case]
+    with pytest.raises(ValueError, match=words):
+        make_network("diffusers_unet", {"arguments": build().configuration.layout() | change})

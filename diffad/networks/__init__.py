@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from diffad.networks.conditioning import Condition
 from diffad.networks.dit import DIT_SIZES, DiT, DiTConfig
 from diffad.networks.mlp import MLP, MLPConfig
-from diffad.networks.unet import UNET_SIZES, UNet, UNetConfig
+from diffad.networks.unet import UNET_SIZES, DiffusersUNetConfig, UNet, UNetConfig
 
 __all__ = [
     "DIT_SIZES",
@@ -22,6 +22,7 @@ __all__ = [
     "Denoiser",
     "DiT",
     "DiTConfig",
+    "DiffusersUNetConfig",
     "MLPConfig",
     "UNet",
     "UNetConfig",
@@ -51,7 +52,12 @@ class Denoiser(Protocol):
         ...
 
 
-NETWORKS = {"unet": (UNet, UNetConfig), "dit": (DiT, DiTConfig), "mlp": (MLP, MLPConfig)}
+NETWORKS = {
+    "unet": (UNet, UNetConfig),
+    "diffusers_unet": (UNet, DiffusersUNetConfig),
+    "dit": (DiT, DiTConfig),
+    "mlp": (MLP, MLPConfig),
+}
 
 
 def network_configuration(kind: str, parameters: dict) -> BaseModel:

@@ -17,6 +17,7 @@ from diffad.networks.conditioning import Condition, TimeAndLabel, check_batch, w
 
 # (depth, width, heads): Peebles & Xie 2023, table 1; Ti as in Touvron et al. 2021. Parameters at patch 2 on 32 x 32 x 4.
 DIT_SIZES: dict[str, tuple[int, int, int]] = {
+    "mini": (4, 64, 4),  # 0.4 M: 8 px digits, tests; published by nobody
     "Ti": (12, 192, 3),  # 8 M
     "S": (12, 384, 6),  # 33 M
     "B": (12, 768, 12),  # 130 M
@@ -32,7 +33,7 @@ class DiTConfig(BaseModel):
 
     image_size: int = Field(ge=4, le=1024, description="height and width in pixels")
     channels: int = Field(ge=1, description="image channels: 1 grey, 3 colour")
-    size: Literal["Ti", "S", "B", "L", "XL"] = "S"
+    size: Literal["mini", "Ti", "S", "B", "L", "XL"] = "S"
     patch: Literal[2, 4, 8, 16] = Field(default=4, description="height and width of a patch in pixels")
     num_classes: int = Field(default=0, ge=0, description="classes it may be told, 0 for none")
     condition_channels: int = Field(default=0, ge=0, description="channels of the image it may be shown")
@@ -56,7 +57,6 @@ class DiT(nn.Module):
         positions: fixed sin-cos embedding of each patch's row and column, (1, tokens, width).
     """
 
-    kind = "dit"
     input_kind = "images"
 
     def __init__(self, configuration: DiTConfig):

@@ -29,7 +29,6 @@ class MLPConfig(BaseModel):
 class MLP(nn.Module):
     """A residual perceptron behind the Denoiser protocol, for vectors (batch, features)."""
 
-    kind = "mlp"
     input_kind = "vectors"
 
     def __init__(self, configuration: MLPConfig):
