@@ -73,7 +73,7 @@ def write_detector(detector: "ImageDetector", folder: Path, origin: dict) -> Pat
             partial / HELD_OUT_FILE, profile=detector.profile_, seen_hashes=detector.seen_hashes_
         )
         description = _describe(detector, origin)
-        description["files"] = {name: _sha256(partial / name) for name in HASHED_FILES}
+        description["files"] = {name: file_hash(partial / name) for name in HASHED_FILES}
         text = json.dumps(description, indent=1, ensure_ascii=False)
         (partial / DETECTOR_FILE).write_text(text + "\n", encoding="utf-8")
     return folder
@@ -105,13 +105,7 @@ def read_detector(folder: Path) -> StoredDetector:
         CheckpointError: no such folder, or a file is missing, altered, or of another program.
     """
     description = read_description(folder)
-    for name, digest in description["files"].items():
-        if not (folder / name).is_file():
-            raise CheckpointError(f"detector: {folder / name} is missing, expected a whole detector")
-        if _sha256(folder / name) != digest:
-            raise CheckpointError(
-                f"detector: {folder / name} is not the file that {DETECTOR_FILE} was written with: it is damaged or was replaced"
-            )
+    check_files(folder, description["files"])
     profile, seen_hashes = _read_held_out(folder / HELD_OUT_FILE)
     return StoredDetector(
         {name: description[name] for name in ("model", "training", "detection")},
@@ -123,6 +117,21 @@ def read_detector(folder: Path) -> StoredDetector:
         description["images"],
         description["origin"],
     )
+
+
+def check_files(folder: Path, hashes: dict[str, str]) -> None:
+    """See that each file of a detector is the one it was written with; `hashes` are by the path in `folder`.
+
+    Raises:
+        CheckpointError: a file is missing or altered.
+    """
+    for name, digest in hashes.items():
+        if not (folder / name).is_file():
+            raise CheckpointError(f"detector: {folder / name} is missing, expected a whole detector")
+        if file_hash(folder / name) != digest:
+            raise CheckpointError(
+                f"detector: {folder / name} is not the file that {DETECTOR_FILE} was written with: it is damaged or was replaced"
+            )
 
 
 def read_description(folder: Path) -> dict:
@@ -168,7 +177,8 @@ def _read_held_out(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise CheckpointError(f"detector: {path} does not hold held-out errors ({error})") from error
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """sha256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -16,6 +16,7 @@ import torch
 from diffad.datasets.imageset import content_hashes
 from diffad.detector_files import claim_training, images_fingerprint, read_detector, write_detector
 from diffad.detectors.held_out import split_held_out
+from diffad.detectors.maps import relative_maps
 from diffad.images import check_images
 from diffad.model import DiffusionModel, ModelConfig
 from diffad.scorers import Evaluator, LevelCalibration, OneStepReconstruction, levels_from_fractions
@@ -28,7 +29,6 @@ from diffad.thresholds import (
 from diffad.training import TrainingConfig, TrainingHistory, fit
 
 DEFAULT_DETECTION = DetectionConfig()
-MAP_BLOCK = 64  # images mapped at a time: a map at each level is large
 
 
 class ImageDetector:
@@ -116,12 +116,7 @@ class ImageDetector:
             TypeError, ValueError: images of another kind or size than fitted.
         """
         check_images(images, shape=self.image_shape_)
-        usual = np.exp(self.calibration_.mean_)[:, None, None]  # (levels, 1, 1)
-        scorer = self._scorer(progress)
-        blocks = [images[start : start + MAP_BLOCK] for start in range(0, len(images), MAP_BLOCK)]
-        return np.concatenate(
-            [(scorer.maps(block) / usual).mean(axis=1).astype(np.float32) for block in blocks]
-        )
+        return relative_maps(self._scorer(progress), self.calibration_, images)
 
     @property
     def evaluations_per_image(self) -> int:
