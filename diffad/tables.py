@@ -51,13 +51,26 @@ def means(results: GroupResults) -> dict[str, Interval]:
     }
 
 
+def one_line(text: str) -> str:
+    """The text with spaces at which no browser breaks it, so that an interval stays beside its estimate."""
+    return text.replace(" ", "\u00a0")
+
+
+def one_header(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the name of its index in the corner: pandas gives it a second, else empty, row of headers."""
+    return table.rename_axis(index=None, columns=table.index.name)
+
+
 def summary_table(record: RunRecord, methods: Sequence[str]) -> pd.DataFrame:
     """One row a method, best first: mean AUROC, AP and FPR95 over groups in % with 95 % intervals, NFE and
     seconds.
     """
     rows = []
     for method in methods:
-        cells = {title: record.interval(method, metric).percent() for metric, title in METRIC_TITLES.items()}
+        cells = {
+            title: one_line(record.interval(method, metric).percent())
+            for metric, title in METRIC_TITLES.items()
+        }
         rows.append(
             {
                 "method": method_title(method),
@@ -67,7 +80,7 @@ def summary_table(record: RunRecord, methods: Sequence[str]) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows).sort_values("key", ascending=False, kind="stable")
-    return table.drop(columns="key").set_index("method")
+    return one_header(table.drop(columns="key").set_index("method"))
 
 
 METRIC_TITLES = {"auroc": "AUROC", "average_precision": "AP", "fpr_at_95_tpr": "FPR at 95 % TPR"}
@@ -80,13 +93,16 @@ def per_group_percent(results: GroupResults) -> pd.DataFrame:
     metric = results.metrics[0]
     first = {group: results.interval(metric, results.methods[0], group).estimate for group in results.groups}
     order = [*sorted(results.groups, key=first.get, reverse=True), MEAN_OVER_GROUPS]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
-            method_title(method): [results.interval(metric, method, group).percent() for group in order]
+            method_title(method): [
+                one_line(results.interval(metric, method, group).percent()) for group in order
+            ]
             for method in results.methods
         },
         index=pd.Index([group.replace("_", " ") for group in order], name="group"),
     )
+    return one_header(table)
 
 
 def paired_differences(results: GroupResults, method: str, others: Sequence[str]) -> pd.DataFrame:
@@ -103,13 +119,13 @@ def paired_differences(results: GroupResults, method: str, others: Sequence[str]
         rows.append(
             {
                 "against": method_title(other),
-                "difference, points": mean.percent(),
+                "difference, points": one_line(mean.percent()),
                 "won": won,
                 "tied": len(groups) - won - lost,
                 "lost": lost,
             }
         )
-    return pd.DataFrame(rows).set_index("against")
+    return one_header(pd.DataFrame(rows).set_index("against"))
 
 
 def level_table(results: GroupResults, levels: dict[str, float]) -> pd.DataFrame:

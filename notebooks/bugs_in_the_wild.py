@@ -50,6 +50,7 @@ from diffad.process import ForwardProcess
 from diffad.reverse import beta_log_variance
 from diffad.samplers import ancestral, partial_diffusion
 from diffad.schedules import make_schedule
+from diffad.tables import one_header
 from diffad.transfers import count_transfers
 
 # %% tags=["parameters"]
@@ -147,7 +148,7 @@ for num_steps in (10, 25, 100, 250):
 grain = pd.Series(grain).unstack()
 grain.index.name = "steps"
 grain.columns = [f"{name}: grain in black pixels (grey levels)" for name in grain.columns]
-grain.style.format("{:.1f}")
+one_header(grain).style.format("{:.1f}")
 
 # %% [markdown]
 # The table gives the spread of pixels that are black in every digit of the training set. **The test that
@@ -155,9 +156,13 @@ grain.style.format("{:.1f}")
 #
 # ## 3. A softmax before the cross-entropy
 #
-# A detector may be trained to tell at which noise level an image stands, which is a classification. PyTorch's
-# cross-entropy applies the softmax itself. A network that ends in one applies it twice, and the loss then
-# sees "logits" between 0 and 1. Even a certain and right answer among $k$ classes then costs
+# Some detectors do not denoise at all. A classifier learns to guess how much noise an image carries, say in
+# which tenth of $1, \dots, T$ its level lies; a test image to which *no* noise was added and which is taken for a
+# noisy one is an anomaly. Such a classifier has $k = 10$ outputs, one for each tenth. Its loss, PyTorch's
+# cross-entropy, turns them into probabilities by a softmax *inside* the loss. In the exhibit the network ends in
+# a softmax of its own, so the outputs pass through two. What the loss takes for outputs of any size are then
+# numbers between 0 and 1, and the second softmax can make no probability of them that is near 0 or 1. Even an
+# answer that is right and certain (a 1 for the true class, 0 for all others) costs
 #
 # $$
 # \ell_\mathrm{min} = \log\left( e + k - 1 \right) - 1 > 0 ,
@@ -165,12 +170,17 @@ grain.style.format("{:.1f}")
 #
 # Implemented by `diffad.faults.lowest_loss_of_softmax`.
 #
-# There is worse. Where the right answer is uncertain, the right loss is smallest at the true probabilities.
-# The doubled softmax is smallest when all weight is put on the likeliest class: it rewards overconfidence.
-# Below, a small network learns to tell in which tenth of the way a noisy digit stands, by the same optimiser
-# under both losses. Neighbouring levels look alike, so nobody can be certain.
+# where a right loss would cost 0. There is worse. Suppose digits that look like this one come from the third
+# tenth in six cases of ten and from the fourth in the other four. The right loss is smallest for the answer
+# "60 % third, 40 % fourth", the truth. The loss with two softmaxes is smallest for a certain "third": it rewards
+# overconfidence.
+#
+# Below, the same small network is trained twice from the same start on the same noisy digits, once with each
+# loss. Every 20 updates both are measured on test digits, **both with the right loss**, so that the curves can
+# be compared. Neighbouring tenths look alike, so no classifier can be certain, and the lowest value that can be
+# reached is above 0.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "Cross-entropy on test digits during training with the right loss and with the doubled softmax, both measured rightly."}, "image": {"alt": "Two curves of test cross-entropy against updates. The right loss falls steadily. The doubled softmax never comes near it and rises in the second half."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "Two classifiers of the noise level, one trained with the right loss, one with two softmaxes. Both curves show the right cross-entropy on test digits."}, "image": {"alt": "Two curves of test cross-entropy against updates. The right loss falls steadily. The doubled softmax never comes near it and rises in the second half."}}
 process, num_classes, num_rounds = ForwardProcess(make_schedule("cosine", 1000)), 10, 600
 flat = {
     part: to_network(images).flatten(1) for part, images in (("train", train.images), ("test", test.images))
@@ -221,11 +231,12 @@ glue("bugs-accuracy-right", f"{100 * accuracy['right']:.0f} %", display=False)
 glue("bugs-accuracy-faulty", f"{100 * accuracy['softmax twice']:.0f} %", display=False)
 
 # %% [markdown]
-# The faulty loss cannot fall below {glue:text}`bugs-floor` nats however good the network. Measured rightly,
-# the classifiers end at {glue:text}`bugs-ce-right` and {glue:text}`bugs-ce-faulty` nats, with
-# {glue:text}`bugs-accuracy-right` and {glue:text}`bugs-accuracy-faulty` of the levels right. The likeliest
-# class suffers less than the probabilities, and it is from the probabilities that such a detector makes its
-# score. **The test that catches it:** a certain and right answer costs nothing.
+# The faulty loss itself cannot fall below {glue:text}`bugs-floor` nats, however good
+# the network: whoever watches only that number sees training stall. By the right loss the two classifiers end
+# at {glue:text}`bugs-ce-right` (right) and {glue:text}`bugs-ce-faulty` nats (faulty). Asked only for the likeliest
+# tenth, they are right for {glue:text}`bugs-accuracy-right` and {glue:text}`bugs-accuracy-faulty` of the digits.
+# So accuracy hardly shows the fault, while the probabilities are badly wrong; and it is from the probabilities
+# that such a detector makes its score. **The test that catches it:** a certain and right answer costs nothing.
 #
 # ## 4. A tanh for the CDF
 #
@@ -264,12 +275,16 @@ curves(
 #
 # ## 5. Reconstruction that starts from the image itself
 #
-# Partial diffusion noises an image and denoises it, {eq}`eq-partial-diffusion`. In one published benchmark
-# the line that adds the noise is commented out. The reverse process then starts from the clean image, which
-# it takes for a noisy one. Nothing was drowned, so nothing needs to be made up; what comes back is the image,
-# distorted by a denoiser that removes noise which is not there.
+# Partial diffusion has two halves, {eq}`eq-partial-diffusion`: add noise up to level $t_0$, then denoise from
+# $t_0$ down to 0. In one published benchmark the line of the first half is commented out. The second half runs
+# as before: it is handed the clean image and told that this is $x_{t_0}$. The denoiser trusts what it is told,
+# looks for noise of level $t_0$ in the image, and takes away what it mistakes for it.
+#
+# Why that matters: the method works because noise *drowns* the unusual, so that the network must make something
+# usual up in its place. Without noise nothing is drowned. An anomaly goes in whole, and what comes back is not a
+# normal digit but the anomaly itself, distorted.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-no-noise", "caption": "A normal and a damaged digit (input), and what comes back with and without the noising step."}, "image": {"alt": "Two rows of three images: a normal and a damaged digit, each as the input, rebuilt rightly, and rebuilt by the faulty variant. The right reconstructions are digit-like; the faulty ones are blurred, over-contrasted copies of the input."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-no-noise", "caption": "A normal digit and a damaged one (input), and what partial diffusion gives back: with the noising step (right) and without it (faulty)."}, "image": {"alt": "Two rows of three images: a normal and a damaged digit, each as the input, rebuilt rightly, and rebuilt by the faulty variant. The right reconstructions are digit-like; the faulty ones are blurred, over-contrasted copies of the input."}}
 model, level, calls = digits_model(1000), 500, 5
 indices = np.arange(num_images)
 groups = {
@@ -285,7 +300,7 @@ for name, images in groups.items():
     rows[name] = torch.cat([x[:1], *versions])[:, 0].numpy()
 image_rows(rows, ["input", *reconstruct], size=1.1)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-no-noise-auroc", "caption": "AUC-ROC of the reconstruction error, normal against damaged digits, for both variants and growing levels."}, "image": {"alt": "Two curves of AUC-ROC against the level. Both fall as the level grows, from near one; the two lie far apart over most levels."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-no-noise-auroc", "caption": "AUROC of the reconstruction error, normal against damaged digits, for both variants and growing levels."}, "image": {"alt": "Two curves of AUROC against the level. Both fall as the level grows, from near one; the two lie far apart over most levels."}}
 labels = np.repeat([0, 1], num_images)
 levels = [50, 100, 200, 300, 400, 500, 600, 700, 800, 900]
 both = torch.cat([to_network(images).double() for images in groups.values()])
@@ -300,7 +315,7 @@ separation = {
     ]
     for name, run in reconstruct.items()
 }
-curves(dict.fromkeys(separation, levels), separation, "level $t_0$", "AUC-ROC")
+curves(dict.fromkeys(separation, levels), separation, "level $t_0$", "AUROC")
 
 # %% tags=["hide-input"]
 glue("bugs-level", level, display=False)
@@ -308,12 +323,15 @@ for name, values in separation.items():
     glue(f"bugs-auroc-{name}", f"{values[levels.index(level)]:.2f}", display=False)
 
 # %% [markdown]
-# At level {glue:text}`bugs-level` the right variant separates with an AUC-ROC of
-# {glue:text}`bugs-auroc-right`, the faulty one with {glue:text}`bugs-auroc-faulty`. So a useful score can
-# come out of the faulty variant, on some data even a better one. That is what makes it dangerous: whatever
-# the number, it is no longer the method whose name it bears, and the noise level that is reported with it had
-# no effect of the kind described. **The test that catches it:** another noise must give another
-# reconstruction.
+# The figure above asks how well each variant's error tells damaged digits from normal ones, for different
+# levels $t_0$. At $t_0 =$ {glue:text}`bugs-level` the right variant reaches an AUROC of
+# {glue:text}`bugs-auroc-right`, the faulty one {glue:text}`bugs-auroc-faulty`.
+#
+# Do not read from this which variant is the better detector: on other data the order may be the other way
+# round. Read from it that **a good number is no proof of a right program**. The faulty variant does separate, by
+# a mechanism that nobody described, and a paper that reports it under the name of partial diffusion, with a
+# noise level $t_0$, reports something that was never run. **The test that catches it:** start twice with
+# different noise; two different reconstructions must come back. The faulty variant returns the same one twice.
 #
 # ## 6. Tables sent to the device at every call
 #
@@ -355,7 +373,7 @@ curves(dict.fromkeys(copies, calls), copies, "calls", "copies to the device", lo
 # to {eq}`eq-softmax-floor`.
 # :::
 #
-# :::{dropdown} 3. Two detectors with the same AUC-ROC: one adds noise before it reconstructs, one forgot. Are they equally good?
+# :::{dropdown} 3. Two detectors with the same AUROC: one adds noise before it reconstructs, one forgot. Are they equally good?
 # One cannot know from one number. They are different methods; the second does not do what its description
 # says, so nothing that is known of the first carries over.
 # :::

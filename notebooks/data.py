@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The data
 #
-# **The question.** What was normal, what was anomalous, and what had been seen in training? A detector's AUC-ROC
+# **The question.** What was normal, what was anomalous, and what had been seen in training? A detector's AUROC
 # means nothing until these three are settled. This chapter settles them for every data set of the book, and shows
 # where the data themselves mislead.
 #
@@ -50,6 +50,7 @@ from diffad.datasets.verifying import verify
 from diffad.evaluation import auroc
 from diffad.figures import data as figures
 from diffad.figures.style import use_style
+from diffad.tables import one_header
 
 # %% tags=["parameters"]
 images_a_side = 7  # pictures of normals, and of anomalies, in each row of the picture wall
@@ -74,7 +75,7 @@ rng = np.random.default_rng(0)
 # The table is printed from the catalog that `diffad data fetch` uses, with the same sizes and licences.
 
 # %% tags=["hide-input"]
-catalog_table()
+one_header(catalog_table())
 
 # %% [markdown]
 # MVTec-AD and Mini-ImageNet are for non-commercial use; ImageNet is handed out only to registered researchers, so
@@ -169,7 +170,7 @@ figures.at_one_scale(
 clean = {
     CATALOG[name].title: load(name, "test").images[:200] for name in ("digits", "mnist") if name in at_hand
 }
-corruption_table(clean).style.format(precision=0, subset=list(clean)).set_properties(
+one_header(corruption_table(clean)).style.format(precision=0, subset=list(clean)).set_properties(
     **{"text-align": "left"}, subset=["what it does"]
 )
 
@@ -211,7 +212,7 @@ except ValueError as error:
     print("unfinished scores:", error)
 distance = np.square(split.test - split.train.mean(axis=0)).sum(axis=(1, 2, 3))
 revealed = split.reveal(distance)
-print(f"AUC-ROC of the distance to the mean zero: {auroc(revealed.labels, distance):.3f}")
+print(f"AUROC of the distance to the mean zero: {auroc(revealed.labels, distance):.3f}")
 
 # %% [markdown]
 # The test images stand in random order, so their place tells nothing. What a split held is stored with each run, by
@@ -243,7 +244,7 @@ for name in [each for each in at_hand if each.startswith("mvtec-ad/")][:1]:
     splits["the authors' own split"] = official_split(name, side=64)
 for item in available_items("adbench-resnet18")[:1]:
     splits["semi-supervised, split first"] = adbench_semi_supervised(f"adbench-resnet18/{item}")
-pd.DataFrame(
+protocols_at_hand = pd.DataFrame(
     {
         "protocol": name.strip(),
         "data set": each.data,
@@ -252,6 +253,7 @@ pd.DataFrame(
     }
     for name, each in splits.items()
 ).set_index("protocol")
+one_header(protocols_at_hand)
 
 # %% [markdown]
 # - *One class against the rest*: a class, or a group of classes, is normal; all others are anomalous.
@@ -274,7 +276,7 @@ if masked:
 # %% [markdown]
 # ## Known faults
 #
-# ### 1. Copies
+# ### Copies
 #
 # If a test image was also trained on, its score is no test. We look for copies by content, not by index: the same
 # bytes twice. Every protocol drops copies from training before anything is held out.
@@ -293,7 +295,7 @@ if tables:
     ]
     sentences += [f"; {both} of these hold rows that are normal *and* anomalous"]
 display(Markdown(" ".join(sentences).replace(" ;", ";") + "."))
-repeating.sort_values("copies", ascending=False)
+one_header(repeating.sort_values("copies", ascending=False))
 
 # %% [markdown]
 # No exact copy does not mean no copy. CIFAR-10 was gathered from the web by search words, and the web repeats itself:
@@ -328,14 +330,14 @@ if "cifar10" in at_hand:
 # They favour whoever remembers training images, a nearest-neighbour detector most. We keep them, so that results stay
 # comparable with others', and say so.
 #
-# ### 2. A leak in a published harness
+# ### A leak in a published harness
 #
 # ADBench's harness repeats the rows of sets with fewer than 1,000 rows, with replacement, until there are 1,000,
 # **and then splits them**. Copies of one row fall on both sides. The results that others have built on it, DTE's
 # among them {cite:p}`han2022adbench,livernoche2024dte`, inherit this. We split first. The old way is kept under its
 # own name, `adbench_published_leak`, to measure what it is worth:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-leak", "caption": "The duplication leak on MVTec-AD's ResNet-18 embeddings, rows in brackets. Left: how many of the tested normals had been trained on. Right: a nearest-neighbour detector with and without the leak."}, "image": {"alt": "Two panels over the MVTec-AD categories. The left bars are long: more than half of the tested normals were trained on, nearly all for toothbrush. On the right the leaking AUC-ROC lies above the honest one for most categories."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-leak", "caption": "The duplication leak on MVTec-AD's ResNet-18 embeddings, rows in brackets. Left: how many of the tested normals had been trained on. Right: a nearest-neighbour detector with and without the leak."}, "image": {"alt": "Two panels over the MVTec-AD categories. The left bars are long: more than half of the tested normals were trained on, nearly all for toothbrush. On the right the leaking AUROC lies above the honest one for most categories."}}
 leaks = {
     name: leak_table(name, range(leak_seeds))
     for name in ("adbench-resnet18", "adbench-vit")
@@ -345,24 +347,26 @@ if "adbench-resnet18" in leaks:
     display(figures.leak_effect(leaks["adbench-resnet18"]))
 
 # %% tags=["hide-input"]
-pd.DataFrame(
+worth = pd.DataFrame(
     {
         "embedding": CATALOG[name].title.partition(", ")[2],
         "sets": len(table),
         "tested normals seen in training, %": 100 * table["repeated"].mean(),
-        "AUC-ROC with the leak": 100 * table["leaking"].mean(),
-        "AUC-ROC split first": 100 * table["honest"].mean(),
+        "AUROC with the leak": 100 * table["leaking"].mean(),
+        "AUROC split first": 100 * table["honest"].mean(),
         "worth of the leak, points": 100 * (table["leaking"] - table["honest"]).mean(),
     }
     for name, table in leaks.items()
-).round(1).set_index("embedding") if leaks else None
+)
+if len(worth):
+    display(one_header(worth.round(1).set_index("embedding")))
 
 # %% [markdown]
-# ### 3. Columns that never change
+# ### Columns that never change
 #
 # The ResNet-18 embeddings come out of a ReLU, and some of their columns are zero for every normal. The skewness of a constant
 # column is 0/0; a detector that uses it, such as COPOD {cite:p}`li2020copod`, returns NaN. In the table of
-# {cite:t}`livernoche2024dte` these NaN were replaced by a constant score, and COPOD stands there with an AUC-ROC of exactly chance on most sets.
+# {cite:t}`livernoche2024dte` these NaN were replaced by a constant score, and COPOD stands there with an AUROC of exactly chance on most sets.
 
 # %% tags=["hide-input"]
 constant = []
@@ -379,23 +383,22 @@ for entry in ("adbench-resnet18", "adbench-vit"):
         )
 if constant:
     frame = pd.DataFrame(constant, columns=["embedding", "constant", "columns"]).groupby("embedding")
-    display(
-        pd.DataFrame(
-            {
-                "sets": frame.size(),
-                "columns": frame["columns"].first(),
-                "sets with a constant column among the normals": frame["constant"].agg(
-                    lambda counts: int((counts > 0).sum())
-                ),
-                "constant columns, most in one set": frame["constant"].max(),
-            }
-        )
+    counts = pd.DataFrame(
+        {
+            "sets": frame.size(),
+            "columns": frame["columns"].first(),
+            "sets with a constant column among the normals": frame["constant"].agg(
+                lambda each: int((each > 0).sum())
+            ),
+            "constant columns, most in one set": frame["constant"].max(),
+        }
     )
+    display(one_header(counts))
 
 # %% [markdown]
-# ### 4. Few images, and what they have in common
+# ### Few images, and what they have in common
 #
-# AUC-ROC counts pairs of a good and a defective image. Where there are few good ones, a single one that is ranked
+# AUROC counts pairs of a good and a defective image. Where there are few good ones, a single one that is ranked
 # wrongly moves it by points, whatever the method:
 
 # %% tags=["hide-input"]
@@ -413,7 +416,7 @@ columns = [
     "points that one good image can cost",
     "masks",
 ]
-pd.DataFrame(few, columns=columns).set_index("category").round(1)
+one_header(pd.DataFrame(few, columns=columns).set_index("category").round(1))
 
 # %% [markdown]
 # Screws lie at any angle, which makes screw the category where methods that compare patches position by position
@@ -464,11 +467,8 @@ if brushes:
             "rare colours are anomalous": 100 * value,
             "common colours are anomalous": 100 * (1 - value),
         }
-    display(
-        pd.DataFrame(results)
-        .T.round(1)
-        .rename_axis("AUC-ROC of a detector that knows nothing but the colour")
-    )
+    title = "AUROC of a detector that knows nothing but the colour"
+    display(one_header(pd.DataFrame(results).T.round(1).rename_axis(title)))
 
 # %% [markdown]
 # A detector that knows nothing but colour should be at chance, 50. Where it is far from chance in either direction,
@@ -476,7 +476,7 @@ if brushes:
 # test images were filled up from a run of training images of one colour. `redrawn_split` draws the good test images
 # anew from all good ones; results on such a copy should be reported with it.
 #
-# ### 5. Backbones that have seen the anomalies
+# ### Backbones that have seen the anomalies
 #
 # The classes of Mini-ImageNet are ImageNet classes. A backbone pretrained on ImageNet has been taught to tell its
 # normal class from its anomalies, with labels. Detectors on such features, the ADBench embeddings among them, are not

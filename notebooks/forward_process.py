@@ -34,6 +34,7 @@ from diffad.figures.theory import bayes_step, image_rows, schedule_curves, simul
 from diffad.images import to_network
 from diffad.process import ForwardProcess
 from diffad.schedules import make_schedule
+from diffad.tables import one_header
 
 # %% tags=["parameters"]
 dataset = "digits"
@@ -177,7 +178,7 @@ worst = table.iloc[:, -2:].abs().to_numpy().max()
 assert worst < 4, "the closed form and the simulation disagree"
 glue("forward-chains", f"{num_chains:,}", display=False)
 glue("forward-worst", f"{worst:.1f}", display=False)
-table.style.format("{:.4f}").format("{:+.1f}", subset=table.columns[-2:])
+one_header(table).style.format("{:.4f}").format("{:+.1f}", subset=table.columns[-2:])
 
 # %% [markdown]
 # With {glue:text}`forward-chains` chains the largest of the deviations is {glue:text}`forward-worst` standard

@@ -346,10 +346,10 @@ for updates in (num_updates // 10, num_updates):
 
 # %% [markdown]
 # How does minimising the bound improve denoising? By {eq}`eq-denoising-as-error` the two are the same thing.
-# Here is one noisy digit at four noise levels, what each stage of the network makes of it in one step, and
+# Here is one digit with six amounts of noise, what each stage of the network makes of it in one step, and
 # the bound of that stage on digits it has never seen.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stages", "caption": "As the bound falls, the denoised digits appear. Each row is a stage of training; each pair of columns a noise level."}, "image": {"alt": "A grid of digit images. The first row shows one digit with growing noise; below, the untrained network returns noise, the early network blurred shapes, the trained network a readable digit at the lower noise levels and a plausible one at the higher."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stages", "caption": "As the bound falls, the denoised digits appear. First row: one digit at six noise levels. Below: its estimate by the network at each stage of training, with that stage's bound."}, "image": {"alt": "A grid of digit images. The first row shows one digit with growing noise; below, the untrained network returns noise, the early network blurred shapes, the trained network a readable digit at the lower noise levels and a plausible one at the higher."}}
 levels = [int(share * num_steps) for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.85)]
 example = x_test[test.labels[:num_test] == label][:1]
 draw = torch.randn(example.shape, generator=generator)
@@ -392,7 +392,7 @@ bits = {
     "linear oracle": image_bits_per_dim(linear_model, test_images, seed=seed),
 }
 table = pd.DataFrame({name: value.mean for name, value in bits.items()}).T
-table.columns = ["total", "prior L_T", "denoising, sum of L_{t-1}", "reconstruction L_0"]
+table.columns = ["total", "prior", "denoising, all steps", "reconstruction"]
 gain = table.loc["linear oracle", "total"] - table.loc["trained network", "total"]
 glue("reverse-total", f"{table.loc['trained network', 'total']:.2f}", display=False)
 glue("reverse-levels", len(np.unique(train.images)), display=False)

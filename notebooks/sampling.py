@@ -49,6 +49,7 @@ from diffad.samplers import (
     partial_diffusion,
 )
 from diffad.schedules import make_schedule
+from diffad.tables import one_header
 from diffad.training import TrainingConfig, fit
 
 # %% tags=["parameters"]
@@ -276,8 +277,7 @@ returned = {
 }
 assert returned[3] < 1e-3, "inversion does not return to its start"
 table = pd.Series(returned, name="largest distance after the round trip").to_frame()
-table.index.name = "refinements"
-table.style.format("{:.1e}")
+one_header(table.rename_axis("refinements")).style.format("{:.1e}")
 
 # %% [markdown]
 # ## Langevin dynamics, and a sign
@@ -291,7 +291,7 @@ table.style.format("{:.1e}")
 #
 # Implemented by `diffad.samplers.langevin`.
 #
-# The survey {cite:t}`liu2025survey` prints this step with a minus before the score. Nothing fails loudly when
+# The survey by {cite:t}`liu2025survey` prints this step with a minus before the score. Nothing fails loudly when
 # one does so; the walk only goes where the data are not.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-langevin", "caption": "With plus, the walk settles on the exact density (line). With minus, it gathers where there are no data: between the peaks and outside."}, "image": {"alt": "Two histograms. With the plus sign the histogram of walkers follows the exact density, two peaks and a shoulder. With the minus sign it has its peak in the gap between them, and long tails on both sides."}}

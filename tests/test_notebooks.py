@@ -11,7 +11,7 @@ from diffad.publish import load_catalog, notebook, provenance, runner
 ROOT = Path(__file__).parents[1]
 CATALOG = load_catalog(ROOT / runner.CATALOG)
 PAGES = {page.page: page for page in CATALOG.pages}
-LARGEST_PAGE = 2_000_000  # bytes
+LARGEST_PAGE = 1_000_000  # bytes
 
 
 def executed(name: str) -> nbformat.NotebookNode:

@@ -14,7 +14,9 @@ from small_project import HEADER, Project
 
 from diffad.errors import DiffadError
 from diffad.publish import load_catalog, notebook, provenance, runner
+from diffad.publish.catalog import Catalog
 from diffad.publish.inputs import library_files
+from diffad.publish.sphinx_extension import titled
 
 
 @pytest.fixture
@@ -369,3 +371,20 @@ def test_nbval_fails_on_a_changed_number_and_passes_on_a_changed_time(project):
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
     failed = re.findall(r"^FAILED \S*?(\w+)\.ipynb::Cell (\d+)", done.stdout, flags=re.MULTILINE)
     assert done.returncode == 1 and failed == [("wrong", "1")], done.stdout[-3000:]
+
+
+def test_pages_from_one_source_have_the_catalogues_titles_in_the_book_and_others_keep_their_own():
+    both = [
+        {"page": name, "source": "notebooks/two.py", "title": name.upper(), "edition": "smoke"}
+        for name in "ab"
+    ]
+    alone = {"page": "c", "source": "notebooks/one.py", "title": "C", "edition": "smoke"}
+    catalog = Catalog(pages=[*both, alone])
+
+    def heading(name: str) -> str:
+        cells = [nbformat.v4.new_markdown_cell("(label)=\n# The heading\n\n## A section")]
+        return titled(nbformat.v4.new_notebook(cells=cells), name, catalog).cells[0].source
+
+    assert heading("a") == "(label)=\n# A\n\n## A section"
+    assert heading("b") == "(label)=\n# B\n\n## A section"
+    assert heading("c") == heading("not in the catalogue") == "(label)=\n# The heading\n\n## A section"

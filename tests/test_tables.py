@@ -40,7 +40,13 @@ def test_the_table_of_percents_ends_with_the_mean_of_its_groups(results):
             for rows in [np.isin(groups, ["clean", name])]
         ]
     )
-    assert table.loc["mean", "DDPM, one level"].startswith(f"{100 * mean:.1f} (")
+    assert table.loc["mean", "DDPM, one level"].startswith(f"{100 * mean:.1f}\u00a0(")
+
+
+def test_a_table_has_one_row_of_headers_and_its_intervals_do_not_break(results):
+    html = tables.per_group_percent(results[0]).to_html()
+    assert html.count("<tr") == 1 + 3 and "<th>group</th>" in html
+    assert all(" " not in cell for cell in tables.per_group_percent(results[0]).to_numpy().ravel())
 
 
 def test_level_table_holds_the_estimates(results):

@@ -195,7 +195,7 @@ def leak_effect(frame: pd.DataFrame) -> Figure:
     right.scatter(
         100 * ordered["leaking"], places, color=ANOMALOUS, marker="D", label="repeated, then split", zorder=2
     )
-    right.set_xlabel("AUC-ROC of the nearest-neighbour detector, %")
+    right.set_xlabel("AUROC of the nearest-neighbour detector, %")
     right.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return figure
 

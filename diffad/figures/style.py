@@ -5,11 +5,14 @@ must do, methods also differ by marker and dash.
 """
 
 import sys
+from binascii import b2a_base64
 from collections.abc import Sequence
+from io import BytesIO
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 OKABE_ITO = {
     "black": "#000000",
@@ -31,6 +34,9 @@ METHODS = {
     "levels_max": ("DDPM, max z", "#7FA7CF"),
     "levels_max_abs": ("DDPM, max |z|", OKABE_ITO["blue"]),
     "levels_mahalanobis": ("DDPM, Mahalanobis of levels", "#1B3A5C"),
+    "denoiser_errors": ("DDPM, errors by channel", "#5B8FB9"),
+    "denoiser_activations": ("DDPM, bottleneck activations", "#3A6EA5"),
+    "denoiser_profile": ("DDPM, denoiser's profile", "#005A8D"),
     "ddpm": ("DDPM", "#005A8D"),
     "dit": ("DiT", OKABE_ITO["vermilion"]),
     "iforest": ("IForest", OKABE_ITO["green"]),
@@ -53,8 +59,8 @@ def method_title(method: str) -> str:
 def use_style() -> None:
     """Set matplotlib's defaults; call it once, in a notebook's first code cell.
 
-    In a notebook a cell that ends in a Figure shows it, at twice the screen's resolution. Without this call a
-    Figure made without pyplot would be shown as text.
+    In a notebook a cell that ends in a Figure shows it, see `sharp_png`. Without this call a Figure made without
+    pyplot would be shown as text.
     """
     cycle = [OKABE_ITO[name] for name in ("blue", "vermilion", "green", "orange", "purple", "sky")]
     mpl.rcParams.update(
@@ -76,6 +82,21 @@ def use_style() -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
+        shell.display_formatter.formatters["image/png"].for_type(Figure, sharp_png)
+
+
+def sharp_png(figure: Figure) -> tuple[str, dict]:
+    """A figure as PNG at twice the screen's resolution, in 256 colours: a third of the bytes of all colours.
+
+    Returns:
+        The file in base64, and the width and height at which a notebook shows it, in pixels of the screen.
+    """
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png", dpi=2 * figure.dpi, bbox_inches="tight")
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+        encoded = b2a_base64(small.getvalue(), newline=False).decode("ascii")
+        return encoded, {"width": image.width // 2, "height": image.height // 2}
 
 
 def image_grid(images: np.ndarray, columns: int, titles: Sequence[str] | None = None) -> Figure:

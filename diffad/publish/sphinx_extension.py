@@ -4,13 +4,16 @@ It also fills the table of all pages where a Markdown page holds the line `<!-- 
 and lets MathJax draw.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from diffad.publish.catalog import Catalog
 from diffad.publish.inputs import digest_files
 from diffad.publish.provenance import read_state, state_path, status_row, with_provenance
 from diffad.publish.runner import CATALOG, executed_path, load_catalog, read_executed
@@ -27,10 +30,26 @@ def mark_page(app: Sphinx, docname: str, source: list[str]) -> None:
     root, page = Path(app.srcdir), Path(docname).name
     if Path(app.env.doc2path(docname)).suffix == ".ipynb":
         app.env.note_dependency(str(state_path(root, page)))
-        marked = with_provenance(nbformat.reads(source[0], as_version=4), read_state(root, page))
-        source[0] = nbformat.writes(marked)
+        executed = titled(nbformat.reads(source[0], as_version=4), page, load_catalog(root / CATALOG))
+        source[0] = nbformat.writes(with_provenance(executed, read_state(root, page)))
     elif STATUS_MARK in source[0]:
         source[0] = source[0].replace(STATUS_MARK, status_table(app, root, Path(docname).parent))
+
+
+def titled(notebook: NotebookNode, name: str, catalog: Catalog) -> NotebookNode:
+    """The notebook under its page's title in the catalogue, where several pages come from one source: its own
+    heading could not tell them apart.
+    """
+    pages = {page.page: page for page in catalog.pages}
+    sources = [page.source for page in catalog.pages]
+    if name not in pages or sources.count(pages[name].source) == 1:
+        return notebook
+    for cell in notebook.cells:
+        heading = re.compile(r"^# .*$", re.MULTILINE)
+        if cell.cell_type == "markdown" and heading.search(cell.source):
+            cell.source = heading.sub(lambda _: f"# {pages[name].title}", cell.source, count=1)
+            break
+    return notebook
 
 
 def status_table(app: Sphinx, root: Path, folder: Path) -> str:

@@ -26,8 +26,9 @@ print(data["image/png"])
 
 def test_a_figure_at_a_cells_end_is_shown_as_a_sharp_image():
     done = subprocess.run([sys.executable, "-c", IN_A_NOTEBOOK], capture_output=True, text=True, check=True)
-    width, _ = Image.open(BytesIO(base64.b64decode(done.stdout))).size
-    assert width > 300  # two inches at 200 dots an inch, less the margins that are cut
+    image = Image.open(BytesIO(base64.b64decode(done.stdout)))
+    assert image.width > 300  # two inches at 200 dots an inch, less the margins that are cut
+    assert image.mode == "P"  # a palette: a page of many figures stays light
 
 
 def test_every_method_has_a_colour_of_its_own():
