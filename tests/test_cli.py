@@ -182,6 +182,18 @@ def test_evaluate_clean_versus_corrupted_prints_a_table(run, model: Path) -> Non
     assert "20 normal and 300 anomalous images" in out
 
 
+def test_a_transformer_is_trained_and_scores_by_the_same_commands(run, refused, tmp_path: Path) -> None:
+    transformer = ("--network", "dit", "--patch", "2", "--size", "mini", *QUICK[2:], "--quiet")
+    code, _, err = run("train", "digits", "--classes", "0", "--out", tmp_path / "m", *transformer)
+    assert code == 0, err
+    assert ImageDetector.load(tmp_path / "m").model_.configuration.network == "dit"
+    code, out, _ = run("score", tmp_path / "m", "digits", "--limit", 4, "--quiet")
+    assert code == 0 and "of 4 images are called anomalous" in out
+    start = ("train", "digits", "--out", tmp_path / "n", "--network", "dit", *QUICK[2:])
+    assert "patch: got 16 for image_size 8, expected a divisor" in refused(*start, "--patch", 16)
+    assert "'mini', 'Ti', 'S', 'B', 'L' or 'XL'" in refused(*start, "--size", "tiny")
+
+
 def test_test_images_that_were_trained_on_are_left_out(run, refused, model: Path, tmp_path: Path) -> None:
     for name, images in (("seen", digits(4)), ("new", digits(90)[80:])):
         (tmp_path / name).mkdir()

@@ -10,7 +10,10 @@ from diffad.cli.options import Home, Json, Quiet, Source, parse_classes, print_j
 from diffad.errors import DiffadError
 
 # What an edition sets; every value can be given on its own. Sizes and rates are those of the book's MNIST-C experiment.
-EDITION_SIZES = {"smoke": "tiny", "cpu": "small", "gpu": "medium"}
+EDITION_SIZES = {
+    "unet": {"smoke": "tiny", "cpu": "small", "gpu": "medium"},
+    "dit": {"smoke": "mini", "cpu": "Ti", "gpu": "S"},
+}
 EDITION_TRAININGS = {
     "smoke": {"num_updates": 600, "batch_size": 64, "learning_rate": 2e-3, "ema_decay": 0.995},
     "cpu": {"num_updates": 2500, "batch_size": 64, "learning_rate": 1e-3, "ema_decay": 0.999},
@@ -35,11 +38,18 @@ ImageSize = Annotated[
 ]
 Edition = Annotated[
     Literal["smoke", "cpu", "gpu"],
-    typer.Option(help="seconds, minutes on two cores, or one GPU: sets the next four"),
+    typer.Option(help="seconds, minutes on two cores, or one GPU: sets the size and the training"),
 ]
+Network = Annotated[Literal["unet", "dit"], typer.Option(help="U-Net, or diffusion transformer")]
 Size = Annotated[
-    Literal["tiny", "small", "medium", "large"] | None,
-    typer.Option(help="of the U-Net  [default: the edition's]"),
+    str | None,
+    typer.Option(
+        help="of the U-Net (tiny, mini, small, medium, base, large, ddpm) or the transformer (mini, Ti, S, B, "
+        "L, XL)  [default: the edition's]"
+    ),
+]
+Patch = Annotated[
+    int | None, typer.Option(help="pixels a side of the transformer's patches: 2, 4, 8 or 16  [default: 4]")
 ]
 Updates = Annotated[int | None, typer.Option(help="optimiser steps  [default: the edition's]")]
 BatchSize = Annotated[int | None, typer.Option(help="images a step  [default: the edition's]")]
@@ -60,7 +70,9 @@ def train_command(
     classes: Classes = None,
     image_size: ImageSize = None,
     edition: Edition = "cpu",
+    network: Network = "unet",
     size: Size = None,
+    patch: Patch = None,
     updates: Updates = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -92,7 +104,8 @@ def train_command(
     training = {"num_updates": updates, "batch_size": batch_size, "learning_rate": learning_rate}
     detector = make_detector(
         edition,
-        {"size": size},
+        network,
+        {"size": size, "patch": patch},
         {"schedule": schedule, "num_steps": steps},
         training | {"checkpoint_every": checkpoint_every, "seed": seed},
         {"false_positive_rate": false_positive_rate, "held_out_fraction": held_out, "seed": seed},
@@ -106,7 +119,9 @@ def train_command(
         print(in_words(detector, out))
 
 
-def make_detector(edition: str, network: dict, process: dict, training: dict, detection: dict):
+def make_detector(
+    edition: str, network: str, parameters: dict, process: dict, training: dict, detection: dict
+):
     """The unfitted `ImageDetector` of an edition, with what is given (not None) in place of its values.
 
     Raises:
@@ -123,9 +138,11 @@ def make_detector(edition: str, network: dict, process: dict, training: dict, de
     def given(values: dict) -> dict:
         return {name: value for name, value in values.items() if value is not None}
 
-    parameters = {"size": EDITION_SIZES[edition]} | given(network)
+    model = {"network_parameters": {"size": EDITION_SIZES[network][edition]} | given(parameters)} | process
+    if network != "unet":  # the default stays unsaid, as in detectors trained before there was a choice
+        model["network"] = network
     return ImageDetector(
-        {"network_parameters": parameters} | process,
+        model,
         TrainingConfig(**EDITION_TRAININGS[edition] | given(training)),
         DetectionConfig(**detection),
     )
