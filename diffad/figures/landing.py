@@ -18,6 +18,7 @@ from diffad.storage import publish_file
 
 RECORD_KEY = "Record"
 SHOWN = (
+    "denoiser_profile",
     "levels_mahalanobis",
     "levels_max_abs",
     "one_step",

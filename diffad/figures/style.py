@@ -36,7 +36,7 @@ METHODS = {
     "levels_mahalanobis": ("DDPM, Mahalanobis of levels", "#1B3A5C"),
     "denoiser_errors": ("DDPM, errors by channel", "#5B8FB9"),
     "denoiser_activations": ("DDPM, bottleneck activations", "#3A6EA5"),
-    "denoiser_profile": ("DDPM, denoiser's profile", "#005A8D"),
+    "denoiser_profile": ("DDPM, denoiser's profile", "#00456B"),
     "ddpm": ("DDPM", "#005A8D"),
     "dit": ("DiT", OKABE_ITO["vermilion"]),
     "iforest": ("IForest", OKABE_ITO["green"]),
