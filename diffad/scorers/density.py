@@ -44,13 +44,15 @@ def bound_levels(process: ForwardProcess, count: int) -> tuple[list[int], np.nda
 
     Args:
         process: its schedule gives the terms.
-        count: 1..T - 1.
+        count: 1..T - 1; at T - 1 every time is there and stands for itself.
 
     Returns:
         rising times (at most count + 1, as middles may fall together), float64 weights of the same length.
     """
     if not 1 <= count <= process.num_steps - 1:
         raise ValueError(f"num_levels: got {count}, expected 1..{process.num_steps - 1}")
+    if count == process.num_steps - 1:
+        return list(range(1, process.num_steps + 1)), np.ones(process.num_steps)
     snr = process.schedule.snr.numpy()
     expected = (snr[1:-1] - snr[2:]) / (1 + snr[2:])  # of t = 2..T
     probability = expected / expected.sum()
