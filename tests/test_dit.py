@@ -110,6 +110,15 @@ def test_the_positions_are_sines_and_cosines_of_row_and_column():
     assert "positions" not in network.state_dict()
 
 
+def test_equal_patches_are_told_apart_by_their_place():
+    network = make_network("dit", SMALL)
+    torch.nn.init.normal_(network.output.linear.weight)
+    with torch.inference_mode():
+        output = network(torch.zeros(1, 1, 8, 8), torch.tensor([4]))[0, 0]
+    corners = torch.stack([output[:2, :2], output[:2, -2:], output[-2:, :2], output[-2:, -2:]]).flatten(1)
+    assert (torch.pdist(corners) > 0.01).all()
+
+
 def test_pixels_go_back_to_the_patch_they_came_from():
     network = make_network("dit", SMALL | {"channels": 3}).eval()
     for parameter in (network.output.linear.weight, *(block.modulation.weight for block in network.blocks)):
