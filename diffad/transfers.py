@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 READS_BACK = ("aten::_local_scalar_dense",)
-COPIES = ("aten::_to_copy", "aten::copy_")
+COPIES = ("aten::_to_copy", "aten::copy_", "aten::to")  # inference mode shows `to` itself
 
 
 @dataclass
