@@ -29,7 +29,7 @@ from diffad.networks import UNET_SIZES
 from diffad.scorers import Evaluator, OneStepReconstruction
 from diffad.training import TrainingConfig, fit
 
-TARGET = 0.95
+TARGETS = {"training": 0.97, "scoring": 0.95}
 NUM_STEPS = 1000
 
 
@@ -42,7 +42,11 @@ class Comparison:
     bare_per_second: float
     ratio: float
     ratios: list[float]
-    target: float = TARGET
+
+    @property
+    def target(self) -> float:
+        """The least ratio that is aimed at."""
+        return TARGETS[self.name]
 
     @property
     def passed(self) -> bool:
@@ -142,7 +146,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, default=28)
     parser.add_argument("--channels", type=int, default=1, choices=(1, 3))
     parser.add_argument("--batch-size", type=int, default=64, help="images a training step")
-    parser.add_argument("--updates", type=int, default=8, help="training steps a round")
+    parser.add_argument("--updates", type=int, default=12, help="training steps a round")
     parser.add_argument("--scoring-batch-size", type=int, default=248, help="a multiple of 8 evaluations")
     parser.add_argument("--scoring-batches", type=int, default=4, help="batches a round")
     parser.add_argument("--json", action="store_true", help="print JSON after the table")
@@ -169,7 +173,7 @@ def main() -> None:
             f"  {'pass' if result.passed else 'FAIL'}"
         )
     if arguments.json:
-        rows = [asdict(result) | {"passed": result.passed} for result in results]
+        rows = [asdict(result) | {"target": result.target, "passed": result.passed} for result in results]
         about = vars(arguments) | {
             "device": str(device),
             "threads": torch.get_num_threads(),
