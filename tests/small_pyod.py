@@ -9,7 +9,7 @@ from diffad.detectors import DiffusionDetector
 def vector_detector(**parameters) -> DiffusionDetector:
     """An unfitted detector of vectors; `parameters` change its constructor's."""
     small = {
-        "preset": "fast",
+        "preset": "ddpm",
         "num_updates": 5,
         "network_parameters": {"width": 8, "depth": 1},
         "scoring_batch_size": 64,

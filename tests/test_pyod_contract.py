@@ -41,15 +41,16 @@ def checks(estimator) -> list:
     return found
 
 
+@pytest.mark.parametrize("preset", ["ddpm", "best"])  # with a network and without
 @pytest.mark.parametrize(("name", "check"), checks(vector_detector()))
-def test_scikit_learn_checks(name: str, check) -> None:
+def test_scikit_learn_checks(name: str, check, preset: str) -> None:
     """Every check passes but those that PyOD's own detectors fail as well."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Function fit_predict is deprecated", FutureWarning)
         if name not in PYOD_CONVENTIONS:
-            check(vector_detector())
+            check(vector_detector(preset=preset))
             return
-        for detector in (vector_detector(), KNN()):
+        for detector in (vector_detector(preset=preset), KNN()):
             with pytest.raises((AssertionError, ValueError)):
                 check(detector)
 
@@ -60,7 +61,7 @@ def test_scikit_learn_checks(name: str, check) -> None:
 @pytest.fixture(scope="module")
 def vector_case() -> tuple[DiffusionDetector, np.ndarray, np.ndarray]:
     """A fitted detector, test rows, and 1 where a row is anomalous."""
-    detector = vector_detector(preset="best", num_updates=60).fit(vectors(120))
+    detector = vector_detector(num_updates=60).fit(vectors(120))
     test = np.concatenate([vectors(40, seed=1), vectors(10, seed=2, shift=5.0)])
     return detector, test, np.repeat([0, 1], [40, 10])
 
@@ -172,7 +173,7 @@ def test_in_a_pipeline() -> None:
 def test_in_a_grid_search(kind: str) -> None:
     if kind == "vectors":
         X, detector = np.concatenate([vectors(40), vectors(8, seed=1, shift=5.0)]), vector_detector()
-        grid = {"preset": ["fast", "best"]}
+        grid = {"preset": ["dte", "best"]}
     else:
         X, detector = np.concatenate([digits(24), 255 - digits(8, first=40)]), image_detector()
         grid = {"num_updates": [1, 3]}

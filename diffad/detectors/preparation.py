@@ -4,10 +4,15 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
+from diffad.detectors.blocks import in_blocks, learned_arrays, part, take_up_arrays
 from diffad.images import check_images
 from diffad.inputs import InputKind
+from diffad.whitening import ShrunkWhitening, UnitNorm
+
+FARTHEST = 1e6  # standard deviations: beyond, an outlier is one, and float32 must hold its square
 
 
 def kind_of(X) -> InputKind:  # noqa: N803 (scikit-learn's name)
@@ -49,30 +54,48 @@ def checked(detector: BaseEstimator, X, kind: InputKind, reset: bool, fewest: in
 
 
 class Preparation:
-    """Images pass as they are. Vectors are standardised ..."""
+    """Puts vectors where unit noise is white: scaled, and whitened by their shrunk covariance. Images pass as they are.
 
-    def __init__(self, kind: InputKind):
-        self.kind = kind
+    Args:
+        kind: of the data.
+        unit_norm: whether vectors are divided by their length (embeddings, whose direction alone means something), in
+            place of each feature by its spread (tables, whose features have units).
+    """
+
+    def __init__(self, kind: InputKind, unit_norm: bool = False):
+        self.kind, self.unit_norm = kind, unit_norm
+        scaling = UnitNorm() if unit_norm else StandardScaler()
+        self._steps = [scaling, ShrunkWhitening()] if kind == "vectors" else []
 
     def fit(self, X: np.ndarray) -> Self:  # noqa: N803
-        if self.kind == "vectors":
-            self.mean_, scale = X.mean(axis=0), X.std(axis=0)
-            self.scale_ = np.where(scale > 0, scale, 1.0)
+        """Learn scale and covariance of float64 vectors (n, features), n >= 2."""
+        for step in self._steps:
+            X = step.fit(X).transform(X)  # noqa: N806
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
-        if self.kind == "images":
+        """What the network takes: float32 vectors (n, features), or the images themselves."""
+        if not self._steps:
             return X
-        return ((X - self.mean_) / self.scale_).astype(np.float32)
+        return np.clip(in_blocks(self._whiten, X), -FARTHEST, FARTHEST).astype(np.float32)
+
+    def _whiten(self, rows: np.ndarray) -> np.ndarray:
+        for step in self._steps:
+            rows = step.transform(rows)
+        return rows
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What was learned, by name."""
-        return {} if self.kind == "images" else {"mean": self.mean_, "scale": self.scale_}
+        """What was learned, by the number of the step and the name."""
+        return {
+            f"{number}.{name}": value
+            for number, step in enumerate(self._steps)
+            for name, value in learned_arrays(step).items()
+        }
 
     @classmethod
-    def from_arrays(cls, kind: InputKind, arrays: dict[str, np.ndarray]) -> Self:
+    def from_arrays(cls, kind: InputKind, unit_norm: bool, arrays: dict[str, np.ndarray]) -> Self:
         """The fitted preparation that `arrays` came from."""
-        preparation = cls(kind)
-        if kind == "vectors":
-            preparation.mean_, preparation.scale_ = arrays["mean"], arrays["scale"]
+        preparation = cls(kind, unit_norm)
+        for number, step in enumerate(preparation._steps):
+            take_up_arrays(step, part(arrays, f"{number}."))
         return preparation

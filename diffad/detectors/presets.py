@@ -3,8 +3,9 @@
     ddpm   the paper's method: a U-Net (a perceptron for vectors), partial diffusion in ten DDIM steps, squared error
     dit    the same with a diffusion transformer; images only
     dte    diffusion-time estimation (Livernoche et al. 2024): a classifier guesses how noisy its input is
-    fast   two evaluations an item: two noise levels, read as a profile
-    best   ten noise levels, two antithetic noises each, read as a profile
+    fast   images: two noise levels, one evaluation each, read as a profile
+    best   images: ten noise levels, two antithetic noises each, read as a profile
+           vectors, both: the exact denoiser of the training rows (`diffad.empirical`), one evaluation, no training
 
 A profile is read two-sided: an item is anomalous where its errors are unlike those of held-out normals at some
 level, larger or smaller (`diffad.scorers.calibration`).
@@ -29,16 +30,16 @@ class Preset:
     """What a detector is made of, in plain values.
 
     Attributes:
-        network: the denoiser's name, of `diffad.networks.NETWORKS`.
-        scorer: of `diffad.scorers.SCORERS`.
-        parameters: of the scorer.
+        network: the denoiser's name, of `diffad.networks.NETWORKS`; None for the exact denoiser of the training rows.
+        scorer: of `diffad.scorers.SCORERS`; None where there is no network.
+        parameters: of the scorer, or of `EmpiricalDiffusion`.
         rule: how the scorer's profile becomes one number (`ProfileCalibration.combine`); None where the scorer
             gives one number by itself.
         trains_scorer: whether the scorer learns in the denoiser's place, which is then left untrained.
     """
 
-    network: str
-    scorer: str
+    network: str | None
+    scorer: str | None
     parameters: Mapping
     rule: str | None = None
     trains_scorer: bool = False
@@ -46,6 +47,7 @@ class Preset:
 
 PAPER = {"start": 0.25, "num_steps": 10}
 BEST = {"levels": DEFAULT_LEVELS, "num_draws": 2}
+EMPIRICAL = Preset(None, None, {})
 
 PRESETS: dict[str, dict[InputKind, Preset]] = {
     "ddpm": {
@@ -59,11 +61,11 @@ PRESETS: dict[str, dict[InputKind, Preset]] = {
     },
     "fast": {
         "images": Preset("unet", "eps_error", {"levels": (0.05, 0.5), "num_draws": 1}, "max_abs"),
-        "vectors": Preset("mlp", "eps_error", {"levels": (0.2,), "num_draws": 2}, "max_abs"),
+        "vectors": EMPIRICAL,
     },
     "best": {
         "images": Preset("unet", "eps_error", BEST, "max_abs"),
-        "vectors": Preset("mlp", "eps_error", BEST, "max_abs"),
+        "vectors": EMPIRICAL,
     },
 }
 

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from diffad.datasets.imageset import content_hashes
+from diffad.detectors.empirical import EmpiricalScoring
 from diffad.detectors.held_out import split_held_out
 from diffad.detectors.maps import relative_maps
 from diffad.detectors.preparation import Preparation, checked, kind_of
@@ -50,9 +51,14 @@ class DiffusionDetector(BaseDetector):
     these rows, so new normals score a little higher and are flagged a little more often than `contamination` says.
     With `false_positive_rate` the threshold comes from held-out rows alone, and normals are flagged at that rate.
 
+    The presets "fast" and "best" train no network for vectors: the training rows are their own denoiser
+    (`diffad.empirical`). Each row is then scored by the others, which gives its place in `decision_scores_`, and all
+    rows count as held out. `decision_function` knows nothing of that, and finds a training row close to itself.
+
     Args:
         contamination: share of the training rows that `labels_` flags, in (0, 0.5].
-        preset: "ddpm", "dit", "dte", "fast" or "best"; see `diffad.detectors.presets`.
+        preset: "ddpm", "dit", "dte", "fast" or "best"; see `diffad.detectors.presets`. What follows on training
+            means nothing to "fast" and "best" on vectors.
         false_positive_rate: share of new normals that `predict` may flag, in (0, 0.5]; None keeps PyOD's threshold.
         held_out_fraction: share of the rows that is not trained on, in (0, 1); at least 3 rows are held out, at most
             1000, and as many as `false_positive_rate` needs.
@@ -62,13 +68,15 @@ class DiffusionDetector(BaseDetector):
         learning_rate: of Adam; None is 1e-3, and 1e-4 for preset "dte".
         network_parameters: fields of the denoiser's configuration that differ from the defaults, such as
             {"size": "medium"}; None for none.
+        unit_norm: whether vectors are divided by their length before they are whitened, in place of each feature by
+            its spread: True for embeddings, False for tables.
         scoring_batch_size: network evaluations at a time.
         verbose: whether to show progress bars on stderr.
         random_state: int, or as scikit-learn's `check_random_state`; the same int gives the same detector.
 
     Attributes:
         decision_scores_, threshold_, labels_: as in PyOD; (n,), a float, and (n,) of 0 and 1.
-        held_out_: sorted indices of the rows that were held out.
+        held_out_: sorted indices of the rows that were held out; all where each was scored by the others.
         held_out_scores_: their scores, each under a calibration without it, (n_held_out,).
         model_: the trained `DiffusionModel`; history_: its `TrainingHistory`; None where it was
             loaded, or not trained (preset "dte").
@@ -89,6 +97,7 @@ class DiffusionDetector(BaseDetector):
         batch_size=64,
         learning_rate=None,
         network_parameters=None,
+        unit_norm=False,
         scoring_batch_size=250,
         verbose=False,
         random_state=0,
@@ -101,6 +110,7 @@ class DiffusionDetector(BaseDetector):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.network_parameters = network_parameters
+        self.unit_norm = unit_norm
         self.scoring_batch_size = scoring_batch_size
         self.verbose = verbose
         self.random_state = random_state
@@ -124,13 +134,10 @@ class DiffusionDetector(BaseDetector):
         self._set_n_classes(None)
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.input_kind_, self.input_shape_ = kind, X.shape[1:]
-        training, self.held_out_ = self._split(X)
-        self.preparation_ = Preparation(kind).fit(X[training])
-        prepared = self.preparation_.transform(X)
-        self._train(prepared[training], prepared[self.held_out_])
-        profile = self._profile(prepared)
-        self._calibrate(profile[self.held_out_])
-        self._learn_scores(self._combine(profile))
+        if self.preset_.network is None:
+            self._fit_rows(X)
+        else:
+            self._fit_network(X)
         return self
 
     def decision_function(self, X) -> np.ndarray:  # noqa: N803
@@ -141,7 +148,10 @@ class DiffusionDetector(BaseDetector):
             TypeError, ValueError: data of another kind, size or number of features than fitted, or NaN.
         """
         check_is_fitted(self)
-        return self._combine(self._profile(self._prepared(X)))
+        X = self._checked(X)
+        if self.preset_.network is None:
+            return self.empirical_.scores(X)
+        return self._combine(self._profile(self.preparation_.transform(X)))
 
     def predict_proba(self, X, method="linear", return_confidence=False):  # noqa: N803
         """As PyOD's, float64 (n, 2): the shares of normal and anomalous; X may also be a list of rows."""
@@ -165,8 +175,9 @@ class DiffusionDetector(BaseDetector):
                 `decision_function`.
         """
         check_is_fitted(self)
-        images, scorer = self._prepared(X), self._scorer()
-        if self.input_kind_ != "images" or not hasattr(scorer, "maps"):
+        images = self._checked(X)
+        scorer = self._scorer() if self.input_kind_ == "images" else None
+        if not hasattr(scorer, "maps"):
             raise ValueError(
                 f"preset: {self.preset!r} fitted on {self.input_kind_} has no maps, expected images and a preset "
                 "that compares pixels"
@@ -179,7 +190,7 @@ class DiffusionDetector(BaseDetector):
     def evaluations_per_item_(self) -> int:
         """Network evaluations a row (NFE)."""
         check_is_fitted(self)
-        return self._scorer().evaluations_per_image
+        return 1 if self.preset_.network is None else self._scorer().evaluations_per_image
 
     def save(self, folder: Path | str) -> Path:
         """Write the fitted detector to `folder`, whole or not at all: safetensors and JSON, nothing to execute.
@@ -233,6 +244,23 @@ class DiffusionDetector(BaseDetector):
         if not 0 < fraction < 1:
             raise ValueError(f"held_out_fraction: got {fraction!r}, expected a number in (0, 1)")
 
+    def _fit_rows(self, X: np.ndarray) -> None:  # noqa: N803
+        """Keep the rows themselves; each is scored by the others, and so all of them are held out, one at a time."""
+        self.empirical_ = EmpiricalScoring(self.unit_norm, self.preset_.parameters).fit(X)
+        self._calibrate(self.empirical_.training_scores[:, None])
+        self.held_out_ = np.arange(len(X))
+        self._learn_scores(self.empirical_.training_scores)
+
+    def _fit_network(self, X: np.ndarray) -> None:  # noqa: N803
+        """Train on the rows less those held out, calibrate on these, and score all."""
+        training, self.held_out_ = self._split(X)
+        self.preparation_ = Preparation(self.input_kind_, self.unit_norm).fit(X[training])
+        prepared = self.preparation_.transform(X)
+        self._train(prepared[training], prepared[self.held_out_])
+        profile = self._profile(prepared)
+        self._calibrate(profile[self.held_out_])
+        self._learn_scores(self._combine(profile))
+
     def _split(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
         rate = self.false_positive_rate or 1 / (FEWEST_HELD_OUT + 1)
         count = num_held_out(len(X), rate, self.held_out_fraction, MOST_HELD_OUT, "X", "row")
@@ -284,9 +312,8 @@ class DiffusionDetector(BaseDetector):
             self.threshold_ = conformal_threshold(self.held_out_scores_, self.false_positive_rate)
             self.labels_ = (scores > self.threshold_).astype(int)
 
-    def _prepared(self, X) -> np.ndarray:  # noqa: N803
-        """What the network takes of X."""
-        return self.preparation_.transform(checked(self, X, self.input_kind_, reset=False))
+    def _checked(self, X) -> np.ndarray:  # noqa: N803
+        return checked(self, X, self.input_kind_, reset=False)
 
     def _profile(self, prepared: np.ndarray) -> np.ndarray:
         """The preset's numbers an item before they are calibrated, float64 (n, k)."""

@@ -18,6 +18,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from diffad.detector_files import DETECTOR_FILE, MODEL_FOLDER, check_files, file_hash
+from diffad.detectors.blocks import part
+from diffad.detectors.empirical import EmpiricalScoring
 from diffad.detectors.preparation import Preparation
 from diffad.detectors.presets import Preset
 from diffad.errors import CheckpointError
@@ -29,9 +31,13 @@ if TYPE_CHECKING:
 
 FORMAT = "diffad-pyod-detector-1"
 ARRAYS_FILE = "arrays.safetensors"
-HASHED_FILES = (f"{MODEL_FOLDER}/{WEIGHTS_FILE}", f"{MODEL_FOLDER}/{DESCRIPTION_FILE}", ARRAYS_FILE)
+MODEL_FILES = (f"{MODEL_FOLDER}/{WEIGHTS_FILE}", f"{MODEL_FOLDER}/{DESCRIPTION_FILE}")
 LEARNED_ARRAYS = ("decision_scores_", "held_out_", "held_out_profile_")
-PREPARATION, SCORER = "preparation.", "scorer."  # what the names of their arrays start with
+PREPARATION, SCORER, EMPIRICAL = (
+    "preparation.",
+    "scorer.",
+    "empirical.",
+)  # what the names of their arrays start with
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ def write_fitted(detector: "DiffusionDetector", folder: Path) -> Path:
     for name, value in parameters.items():
         _check_plain(name, value)
     with publish_folder(folder) as partial:
-        detector.model_.save(partial / MODEL_FOLDER)
+        if detector.preset_.network is not None:
+            detector.model_.save(partial / MODEL_FOLDER)
         save_file(_arrays(detector), partial / ARRAYS_FILE)
         description = {
             "format": FORMAT,
@@ -83,11 +90,15 @@ def write_fitted(detector: "DiffusionDetector", folder: Path) -> Path:
             "threshold": float(detector.threshold_),
             "num_rows": len(detector.decision_scores_),
             "num_held_out": len(detector.held_out_),
-            "files": {name: file_hash(partial / name) for name in HASHED_FILES},
+            "files": {name: file_hash(partial / name) for name in _hashed_files(detector.preset_)},
         }
         text = json.dumps(description, indent=1, ensure_ascii=False)
         (partial / DETECTOR_FILE).write_text(text + "\n", encoding="utf-8")
     return folder
+
+
+def _hashed_files(preset: Preset) -> tuple[str, ...]:
+    return (ARRAYS_FILE,) if preset.network is None else (ARRAYS_FILE, *MODEL_FILES)
 
 
 def _check_plain(name: str, value: object) -> None:
@@ -102,14 +113,13 @@ def _check_plain(name: str, value: object) -> None:
 
 def _arrays(detector: "DiffusionDetector") -> dict[str, np.ndarray]:
     learned = {name: getattr(detector, name) for name in LEARNED_ARRAYS}
-    parts = {PREPARATION: detector.preparation_.arrays(), SCORER: detector.scorer_arrays_}
+    if detector.preset_.network is None:
+        parts = {EMPIRICAL: detector.empirical_.arrays()}
+    else:
+        parts = {PREPARATION: detector.preparation_.arrays(), SCORER: detector.scorer_arrays_}
     for prefix, arrays in parts.items():
         learned |= {prefix + name: value for name, value in arrays.items()}
-    return {name: np.ascontiguousarray(value) for name, value in learned.items()}
-
-
-def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+    return {name: np.array(value, order="C") for name, value in learned.items()}
 
 
 def read_fitted(folder: Path) -> StoredDetector:
@@ -128,31 +138,36 @@ def read_fitted(folder: Path) -> StoredDetector:
         found = description["format"]
         if found != FORMAT:
             raise CheckpointError(f"detector: {path} has format {found!r}, expected {FORMAT!r}")
-        if set(description["files"]) != set(HASHED_FILES):
+        preset = Preset(**description["preset"])
+        if set(description["files"]) != set(_hashed_files(preset)):
             raise KeyError("files")
         check_files(folder, description["files"])
         arrays = load_file(folder / ARRAYS_FILE)
-        return StoredDetector(description["parameters"], _learned(folder, description, arrays))
+        return StoredDetector(description["parameters"], _learned(folder, description, preset, arrays))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"detector: {path} is not a detector's description ({error!r})") from error
 
 
-def _learned(folder: Path, description: dict, arrays: dict[str, np.ndarray]) -> dict:
+def _learned(folder: Path, description: dict, preset: Preset, arrays: dict[str, np.ndarray]) -> dict:
     kind, shape = description["input_kind"], tuple(description["input_shape"])
+    unit_norm = description["parameters"]["unit_norm"]
     learned = {name: arrays[name] for name in LEARNED_ARRAYS} | {
-        "preset_": Preset(**description["preset"]),
+        "preset_": preset,
         "seed_": description["seed"],
         "input_kind_": kind,
         "input_shape_": shape,
         "n_features_in_": int(np.prod(shape)),
-        "threshold_": description["threshold"],
-        "preparation_": Preparation.from_arrays(kind, _part(arrays, PREPARATION)),
-        "model_": DiffusionModel.load(folder / MODEL_FOLDER),
-        "scorer_arrays_": _part(arrays, SCORER),
-        "history_": None,
     }
     if description["feature_names"]:
         learned["feature_names_in_"] = np.array(description["feature_names"], dtype=object)
-    return learned
+    if preset.network is None:
+        empirical = EmpiricalScoring.from_arrays(unit_norm, preset.parameters, part(arrays, EMPIRICAL))
+        return learned | {"empirical_": empirical}
+    return learned | {
+        "preparation_": Preparation.from_arrays(kind, unit_norm, part(arrays, PREPARATION)),
+        "scorer_arrays_": part(arrays, SCORER),
+        "model_": DiffusionModel.load(folder / MODEL_FOLDER),
+        "history_": None,
+    }

@@ -6,8 +6,9 @@ Every function takes data and returns a matplotlib Figure.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from diffad.bootstrap import Interval
 from diffad.figures.results import method_look
@@ -37,14 +38,22 @@ def false_alarms(scores: Mapping[str, np.ndarray], thresholds: Mapping[str, floa
             colour, dash = looks[name]
             axis.axvline(value, color=colour, linestyle=dash, label=name)
             share = f"{100 * np.mean(some > value):.1f} %"
-            axis.text(1.01, 0.6 - 0.45 * place, share, color=colour, transform=axis.transAxes, fontsize=9)
+            axis.text(1.01, 0.55 - 0.4 * place, share, color=colour, transform=axis.transAxes, fontsize=9)
         axis.set_ylabel(group, rotation=0, ha="right", va="center")
         axis.set(xscale="log", yticks=[])
         axis.spines["left"].set_visible(False)
-    axes[0].set_title("flagged", loc="right", fontsize=9, x=1.11)
+    axes[0].text(1.01, 0.98, "flagged", transform=axes[0].transAxes, fontsize=9)
     axes[-1].set_xlabel("score (logarithmic)")
+    _plain_numbers(axes[-1].xaxis)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2, frameon=False)
     return figure
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Ticks 1, 2, 5, 10, ... of a logarithmic axis, without powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def two_readings(
@@ -74,6 +83,7 @@ def two_readings(
         caught = 100 * np.mean(anomalous > thresholds[reading])
         axis.set_title(f"{reading}: {caught:.0f} % found")
         axis.set(xscale="log", xlabel="score (logarithmic)", yticks=[])
+        _plain_numbers(axis.xaxis)
         axis.spines["left"].set_visible(False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
@@ -102,7 +112,7 @@ def missed_shares(groups: Sequence[str], before: Sequence[float], after: Sequenc
     axis.tick_params(axis="y", length=0)
     axis.set(xlabel="missed, in %", xlim=(-2, 102))
     axis.grid(axis="x", color="0.92")
-    axis.legend(loc="lower right")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
@@ -133,5 +143,5 @@ def cost_and_quality(families: Mapping[str, Mapping[int, Interval]]) -> Figure:
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.xaxis.set_minor_locator(NullLocator())
     axis.grid(axis="y", color="0.92")
-    axis.legend()
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return figure
