@@ -243,6 +243,14 @@ def test_one_row_scores_as_it_does_among_others(fitted: DiffusionDetector) -> No
     assert fitted.predict_proba(test[3:4]).shape == (1, 2)
 
 
+def test_a_fit_that_fails_leaves_nothing_behind() -> None:
+    detector = vector_detector().fit(vectors())
+    with pytest.raises(ValueError, match="num_updates: got 0"):
+        detector.set_params(num_updates=0).fit(vectors(30))
+    with pytest.raises(NotFittedError):
+        detector.predict(vectors(3))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_vectors_with_nan_or_infinity_are_refused(fitted_vectors: DiffusionDetector, bad: float) -> None:
     spoiled = vectors()

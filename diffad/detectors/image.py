@@ -72,8 +72,7 @@ class ImageDetector:
         """
         check_images(images)
         configuration, hashes = self._fitting_model(images.shape), content_hashes(images)
-        count = self.detection.num_held_out(len(images))
-        training, held_out = split_held_out(hashes, count, self.detection.seed)
+        training, held_out = self.split(hashes)
         fingerprint = images_fingerprint(images)
         model = configuration.build(self.training.seed)
         with claim_training(checkpoints, self.identity(fingerprint)):
@@ -83,6 +82,12 @@ class ImageDetector:
             self._learn(model, images.shape[1:], len(training), hashes, fingerprint)
             self._calibrate(self._scorer(progress).profile(images[held_out]))
         return self
+
+    def split(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the images that `fit` trains on, and of those that it holds out, from all their
+        `content_hashes`, uint64 (n,).
+        """
+        return split_held_out(hashes, self.detection.num_held_out(len(hashes)), self.detection.seed)
 
     def identity(self, fingerprint: str) -> dict:
         """What a fitted detector is a function of, as plain JSON values; `fingerprint` is that of its images."""

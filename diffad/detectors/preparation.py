@@ -49,7 +49,6 @@ def checked(detector: BaseEstimator, X, kind: InputKind, reset: bool, fewest: in
         raise ValueError(f"X: got {len(images)} images, expected at least {fewest}")
     if reset:
         detector.n_features_in_ = int(np.prod(images.shape[1:]))
-        vars(detector).pop("feature_names_in_", None)  # of an earlier fit on a table
     return images
 
 

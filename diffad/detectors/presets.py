@@ -7,8 +7,8 @@
     best   images: ten noise levels, two antithetic noises each, read as a profile
            vectors, both: the exact denoiser of the training rows (`diffad.empirical`), one evaluation, no training
 
-A profile is read two-sided: an item is anomalous where its errors are unlike those of held-out normals at some
-level, larger or smaller (`diffad.scorers.calibration`).
+A profile is read two-sided, by its Mahalanobis distance from the profiles of held-out normals: an item is anomalous
+where its errors are unlike theirs, larger or smaller, or go together as theirs do not (`diffad.scorers.calibration`).
 """
 
 from collections.abc import Mapping
@@ -60,11 +60,11 @@ PRESETS: dict[str, dict[InputKind, Preset]] = {
         "vectors": Preset("mlp", "time_learned", {}, trains_scorer=True),
     },
     "fast": {
-        "images": Preset("unet", "eps_error", {"levels": (0.05, 0.5), "num_draws": 1}, "max_abs"),
+        "images": Preset("unet", "eps_error", {"levels": (0.05, 0.5), "num_draws": 1}, "mahalanobis"),
         "vectors": EMPIRICAL,
     },
     "best": {
-        "images": Preset("unet", "eps_error", BEST, "max_abs"),
+        "images": Preset("unet", "eps_error", BEST, "mahalanobis"),
         "vectors": EMPIRICAL,
     },
 }
