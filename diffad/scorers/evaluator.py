@@ -9,6 +9,7 @@ The evaluator counts what the network is really asked, by a hook on its forward 
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -67,8 +68,8 @@ class Evaluator:
     @property
     def device(self) -> torch.device:
         """Where the model is, and so where everything is computed."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        return tensors[0].device if tensors else torch.device("cpu")
+        first = next(chain(self.model.parameters(), self.model.buffers()), None)
+        return torch.device("cpu") if first is None else first.device
 
     def one_step(
         self,
