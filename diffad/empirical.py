@@ -82,8 +82,8 @@ class EmpiricalDiffusion(BaseEstimator):
 
     def __init__(
         self,
-        power: float = 0.4,
-        levels: tuple[float, ...] = (0.3,),
+        power: float = 0.375,
+        levels: tuple[float, ...] = (0.25, 0.3, 0.35, 0.4),
         reach: float = 2.0,
         unit_norm: bool = True,
     ):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from diffad.networks.conditioning import Condition
 from diffad.networks.dit import DIT_SIZES, DiT, DiTConfig
 from diffad.networks.mlp import MLP, MLPConfig
+from diffad.networks.position_mlp import PositionMLP, PositionMLPConfig
 from diffad.networks.unet import UNET_SIZES, DiffusersUNetConfig, UNet, UNetConfig
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "DiTConfig",
     "DiffusersUNetConfig",
     "MLPConfig",
+    "PositionMLP",
+    "PositionMLPConfig",
     "UNet",
     "UNetConfig",
     "make_network",
@@ -57,6 +60,7 @@ NETWORKS = {
     "diffusers_unet": (UNet, DiffusersUNetConfig),
     "dit": (DiT, DiTConfig),
     "mlp": (MLP, MLPConfig),
+    "position_mlp": (PositionMLP, PositionMLPConfig),
 }
 
 
