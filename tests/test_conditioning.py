@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from tiny import CountingNetwork, wrapped
+from tiny import CountingNetwork, noise_images, wrapped
 
 from diffad.model import DiffusionModel, evaluations
 from diffad.networks import Condition, make_network
 from diffad.process import ForwardProcess
 from diffad.samplers import ancestral, ddim, ddim_timesteps
 from diffad.schedules import make_schedule
+from diffad.scorers import Evaluator
 
 TOLD = {
     "unet": {"image_size": 8, "channels": 1, "size": "tiny", "num_classes": 3, "condition_channels": 2},
@@ -132,6 +133,16 @@ def test_samplers_sample_under_a_condition_of_one_or_of_each():
         assert not torch.allclose(first, ddim(model, x_t, ddim_timesteps(20, 4)))
         torch.testing.assert_close(ddim(one, x_t, ddim_timesteps(20, 4))[:1], first[:1])
         assert ancestral(each, x_t, torch.Generator().manual_seed(0)).isfinite().all()
+
+
+@pytest.mark.parametrize(("guidance", "cost"), [(1.0, 1), (2.0, 2)])
+def test_a_scorer_counts_what_guidance_costs(guidance, cost):
+    told = told_model("unet").conditioned(batch("unet")[2][:1], guidance)
+    evaluator = Evaluator(told, batch_size=4)
+    values = evaluator.one_step(
+        noise_images(6), [5], 2, lambda x_0, x0_hat: (x_0 - x0_hat).square().mean((1, 2, 3))
+    )
+    assert values.shape == (6, 1) and evaluator.evaluations == 6 * 2 * cost
 
 
 def test_a_conditioned_model_shares_the_network_and_its_mode():
