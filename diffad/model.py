@@ -169,6 +169,8 @@ class DiffusionModel(torch.nn.Module):
                 1 is the plain conditional prediction, 0 the unconditional one. In the words of Ho & Salimans 2022,
                 equation 6, it is 1 plus their w.
 
+        Equation: eq-guidance.
+
         Raises:
             ValueError: guidance without a condition, or a condition that the network does not take.
         """
@@ -279,6 +281,7 @@ class ConditionedModel(DiffusionModel):
         """
         if condition is not None or guidance != 1:
             raise ValueError("condition: got one for a model that is conditioned already, expected None")
+        self.condition = self.condition.to(x_t.device)  # sent once, however often it is asked
         return super().network_prediction(x_t, t, self.condition.expand(len(x_t)), self.guidance)
 
 

@@ -145,6 +145,12 @@ def test_a_scorer_counts_what_guidance_costs(guidance, cost):
     assert values.shape == (6, 1) and evaluator.evaluations == 6 * 2 * cost
 
 
+def test_a_given_condition_is_sent_to_the_device_once():
+    conditioned = wrapped(CountingTold()).conditioned(Condition(torch.zeros(1, dtype=torch.int64)), 2.0)
+    assert conditioned.predict(torch.empty(3, 1, 8, 8, device="meta"), 4).device.type == "meta"
+    assert conditioned.condition.labels.device.type == "meta"
+
+
 def test_a_conditioned_model_shares_the_network_and_its_mode():
     model = told_model("mlp")
     conditioned = model.conditioned(batch("mlp")[2])
