@@ -47,6 +47,9 @@ METHODS = {
     "lof": ("LOF", "#B8A300"),
     "pca": ("PCA", "#7F5539"),
     "mahalanobis": ("Mahalanobis", OKABE_ITO["black"]),
+    "denoiser_profile": ("DDPM, denoiser's profile", "#6A3D9A"),
+    "denoiser_errors": ("DDPM, errors by channel", "#9E86C8"),
+    "denoiser_activations": ("DDPM, bottleneck", "#B15928"),
 }
 METHOD_COLOURS = {name: colour for name, (_, colour) in METHODS.items()}
 
