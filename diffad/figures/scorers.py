@@ -20,7 +20,7 @@ FAMILIES = {
     "density": (OKABE_ITO["green"], "s"),
     "score": (OKABE_ITO["blue"], "D"),
 }
-SPREAD, WIDEST = 0.07, 0.4  # decades between neighbours of equal cost, and over all of them
+SPREAD, WIDEST = 0.07, 0.34  # decades between neighbours of equal cost, and over all of them
 TICKS_APART = 0.14  # decades
 WITHOUT_NETWORK = 0.4  # where a cost of 0 stands on the logarithmic axis
 BARS = (
@@ -42,9 +42,9 @@ def cost_and_accuracy(overview: pd.DataFrame) -> Figure:
     axis = figure.subplots()
     costs = np.maximum(overview["nfe"].to_numpy(float), WITHOUT_NETWORK)
     places = _side_by_side(costs)
-    for cost in np.unique(costs):
+    for number, cost in enumerate(np.unique(costs)):
         some = places[costs == cost]
-        axis.axvspan(some.min() / 1.09, some.max() * 1.09, color="0.955", linewidth=0)
+        axis.axvspan(some.min() / 1.07, some.max() * 1.07, color=("0.96", "0.92")[number % 2], linewidth=0)
     for family, (colour, marker) in FAMILIES.items():
         rows = np.flatnonzero(overview["family"] == family)
         some = 100 * overview.iloc[rows][["estimate", "low", "high"]].to_numpy(float).T
