@@ -54,8 +54,10 @@ def count_flops(network: nn.Module, batch_size: int = 1, backward: bool = False)
 def seconds_an_evaluation(
     network: nn.Module, batch_size: int = 1, least_repeats: int = 3, least_seconds: float = 0.2
 ) -> float:
-    """Wall time of one evaluation: the median of at least so many, over at least so many seconds, after one that
-    warms up.
+    """Time of one evaluation: the median of at least so many, over at least so many seconds, after one that warms up.
+
+    On a CPU it is the processor's time, that of all threads added, which other programs on a busy machine do not
+    lengthen; with one thread it is how long an idle core takes. On an accelerator it is the wall's.
 
     Args:
         network: with numbers, on the device to be measured.
@@ -75,11 +77,12 @@ def seconds_an_evaluation(
 
 
 def _durations(network: nn.Module, arguments: tuple, repeats: int, seconds: float) -> Iterator[float]:
-    begun, done = time.perf_counter(), 0
-    while done <= repeats or time.perf_counter() - begun < seconds:
-        started = time.perf_counter()
+    clock = time.process_time if arguments[0].device.type == "cpu" else time.perf_counter
+    begun, done = clock(), 0
+    while done <= repeats or clock() - begun < seconds:
+        started = clock()
         network(*arguments)
         if arguments[0].is_cuda:
             torch.cuda.synchronize()
-        yield time.perf_counter() - started
+        yield clock() - started
         done += 1

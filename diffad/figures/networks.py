@@ -6,6 +6,7 @@ Every function takes arrays, returns a matplotlib Figure, and shows nothing by i
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -35,7 +36,8 @@ def receptive_fields(
     """Heat maps of how strongly one pixel of a prediction depends on each pixel of the input.
 
     Args:
-        fields: name of a network -> one map (height, width) a column, at least 0; each is drawn to its own maximum.
+        fields: name of a network -> one map (height, width) a column, at least 0; each is drawn to its own maximum, in
+            steps of the square root.
             A single row needs no name ("").
         titles: one a column.
         row, column: the pixel that is predicted, framed.
@@ -57,7 +59,10 @@ def receptive_fields(
     )
     for line, (name, maps) in zip(axes, fields.items(), strict=True):
         for index, (axis, field) in enumerate(zip(line, maps, strict=True)):
-            axis.imshow(field, cmap="magma", vmin=0, vmax=max(float(np.max(field)), 1e-30))
+            scale = PowerNorm(
+                0.5, vmin=0, vmax=max(float(np.max(field)), 1e-30)
+            )  # else one pixel outshines all
+            axis.imshow(field, cmap="magma", norm=scale)
             axis.add_patch(
                 Rectangle(
                     (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=OKABE_ITO["sky"], linewidth=1

@@ -17,7 +17,7 @@ from diffad.networks.conditioning import Condition, TimeAndLabel, check_batch, w
 
 # (depth, width, heads): Peebles & Xie 2023, table 1; Ti as in Touvron et al. 2021. Parameters at patch 2 on 32 x 32 x 4.
 DIT_SIZES: dict[str, tuple[int, int, int]] = {
-    "mini": (4, 64, 4),  # 0.4 M: 8 px digits, tests; published by nobody
+    "mini": (4, 64, 4),  # 0.33 M: 8 px digits, tests; not from a paper
     "Ti": (12, 192, 3),  # 8 M
     "S": (12, 384, 6),  # 33 M
     "B": (12, 768, 12),  # 130 M
@@ -114,7 +114,10 @@ class DiT(nn.Module):
 
 
 class DiTBlock(nn.Module):
-    """Attention and a two-layer perceptron, each shifted, scaled and gated by the time and the class."""
+    """Attention and a two-layer perceptron, each shifted, scaled and gated by the time and the class.
+
+    Equation: eq-adaln.
+    """
 
     def __init__(self, width: int, num_heads: int):
         super().__init__()
