@@ -1,11 +1,12 @@
 """Whether bf16 ranks images as fp32 does: Spearman correlation of a trained model's scores, level by level.
 
     python benchmarks/precision.py
-    python benchmarks/precision.py --images 3000 --model results/mnist-c/cpu/model
+    python benchmarks/precision.py --per-group 200 --model results/mnist-c/cpu/model
 
-The same trained weights score the same test images with the same noise twice, in fp32 and in bf16 autocast, by
-one-step reconstruction. Printed are the correlations of the error at each level, of the mean over levels, and of
-the rules that combine the levels, each rule calibrated in the precision that it is used in. No label is read.
+The same trained weights score the same images, clean digits and those of each corruption, with the same noise
+twice, in fp32 and in bf16 autocast, by one-step reconstruction. Printed are the correlations of the error at each
+level, of the mean over levels, and of the rules that combine the levels, each rule calibrated in the precision that
+it is used in. No label is read.
 """
 
 import argparse
@@ -34,9 +35,10 @@ GOAL = 0.999
 def profiles(arguments: argparse.Namespace) -> dict[str, dict[str, np.ndarray]]:
     """precision -> part ("test" or "validation") -> errors (n, levels)."""
     experiment = load_experiment(arguments.experiment)
-    split = make_split(experiment, experiment.edition(arguments.edition))
-    every = max(1, len(split.test) // arguments.images)  # all groups, not the first ones
-    parts = {"test": split.test[::every], "validation": split.validation[: arguments.images]}
+    edition = experiment.edition(arguments.edition)
+    size = edition.protocol_parameters | {"per_group": arguments.per_group}
+    split = make_split(experiment, edition.model_copy(update={"protocol_parameters": size}))
+    parts = {"test": split.test, "validation": split.validation[: len(split.test)]}
     device = default_device()
     evaluator = Evaluator(DiffusionModel.load(arguments.model).to(device), arguments.batch_size)
     scorer = OneStepReconstruction(
@@ -68,9 +70,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=Path("results/mnist-c/cpu/model"))
     parser.add_argument("--experiment", type=Path, default=Path("experiments/mnist_c.yaml"))
     parser.add_argument("--edition", default="cpu", help="whose test and validation images are scored")
-    parser.add_argument(
-        "--images", type=int, default=1000, help="about how many test images, and validation images"
-    )
+    parser.add_argument("--per-group", type=int, default=60, help="test images a corruption, and clean ones")
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON")
     return parser.parse_args()

@@ -1,8 +1,7 @@
 """Training checkpoints: safetensors and JSON, whole or not at all, the last few kept.
 
-A checkpoint holds the network, its moving average (and the best one so far, where training may stop early) and
-the optimiser's state. There is no random state in it: training draws every random number as a function of
-(seed, update).
+A checkpoint holds the network, its moving average, the optimiser's state, and what else the run hands it. There is
+no random state in it: training draws every random number as a function of (seed, update).
 """
 
 import dataclasses
@@ -29,6 +28,15 @@ NAME = "update-{:08d}"
 TENSORS_FILE, STATE_FILE = "tensors.safetensors", "state.json"
 # What a resumed run may change: none of it alters the weights, unless validations decide when to stop.
 FREE_SETTINGS = {"validate_every", "checkpoint_every", "checkpoints_kept"}
+# Settings that a checkpoint names only where its run uses them; unnamed, they are None or at their defaults.
+UNSAID_SETTINGS = {
+    "gradient_accumulation",
+    "compile",
+    "patience",
+    "condition_dropout",
+    "validation",
+    "conditions",
+}
 LATER_COLUMNS = {"validation_loss_by_level"}  # of the history, that the first checkpoints do not have
 
 
@@ -48,7 +56,7 @@ class _State(BaseModel):
 class Checkpoint:
     """A run, stopped after `update` updates and `seconds` of training."""
 
-    tensors: dict[str, torch.Tensor]  # "network.", "average.", "best.", "optimiser." + name -> value
+    tensors: dict[str, torch.Tensor]  # "network.", "average.", "optimiser." + name -> value, and further ones
     update: int
     seconds: float
     history: dict
@@ -65,16 +73,16 @@ class Checkpoint:
         seconds: float,
         history: "TrainingHistory",
         settings: dict,
-        best: list[torch.Tensor] | None = None,
+        further: dict[str, torch.Tensor],
     ) -> "Checkpoint":
         """Copy the state of a run to the CPU; `settings`, plain JSON values, are all its weights follow from, and
-        `best` the moving average of the lowest validation loss.
+        `further` what else it must find again, by names of its own.
         """
         tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
         tensors |= {f"average.{index}": value for index, value in enumerate(ema.shadow_params)}
-        tensors |= {f"best.{index}": value for index, value in enumerate(best or [])}
         for index, values in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
+        tensors |= further
         tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
         return cls(tensors, update, seconds, dataclasses.asdict(history), settings)
 
@@ -85,8 +93,8 @@ class Checkpoint:
         optimiser: torch.optim.Optimizer,
         history: "TrainingHistory",
         settings: dict,
-    ) -> list[torch.Tensor] | None:
-        """Put the state back; returns the best moving average, if the run kept one.
+    ) -> None:
+        """Put the state back, but for the further tensors, which the run takes from `part`.
 
         Raises:
             CheckpointError: another architecture, or settings under which the run could not have come here.
@@ -97,24 +105,21 @@ class Checkpoint:
                 f"checkpoint: {self.path / STATE_FILE} has a history of {', '.join(self.history) or 'nothing'}, "
                 f"expected {', '.join(vars(history))}"
             )
-        load_weights(network, self._part("network."), self.path / TENSORS_FILE)
-        for index, value in self._part("average.").items():
+        load_weights(network, self.part("network."), self.path / TENSORS_FILE)
+        for index, value in self.part("average.").items():
             ema.shadow_params[int(index)].copy_(value)
         ema.optimization_step = self.update
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in self._part("optimiser.").items():
+        for name, value in self.part("optimiser.").items():
             index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
+            state.setdefault(int(index), {})[key] = laid_out_like(parameters[int(index)], value)
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
         for key, values in dataclasses.asdict(type(history)(**self.history)).items():
             getattr(history, key)[:] = values
-        best = self._part("best.")
-        if not best:
-            return None
-        return [_laid_out_like(like, best[str(index)]) for index, like in enumerate(ema.shadow_params)]
 
-    def _part(self, prefix: str) -> dict[str, torch.Tensor]:
+    def part(self, prefix: str) -> dict[str, torch.Tensor]:
+        """The tensors whose names begin with `prefix`, by the rest of their names."""
         return {
             name.removeprefix(prefix): value
             for name, value in self.tensors.items()
@@ -122,16 +127,21 @@ class Checkpoint:
         }
 
     def _check_settings(self, settings: dict) -> None:
+        before = self.configuration
+        named = (settings.keys() & before.keys()) | (UNSAID_SETTINGS & (settings.keys() | before.keys()))
         free = FREE_SETTINGS - ({"validate_every"} if "patience" in settings else set())
-        for name, value in settings.items():
-            if name not in free and name in self.configuration and self.configuration[name] != value:
+        for name in sorted(named - free):
+            if before.get(name) != settings.get(name):
+                had, asked = (
+                    repr(part[name]) if name in part else "its default" for part in (before, settings)
+                )
                 raise CheckpointError(
-                    f"checkpoint: {self.path} was trained with {name} = {self.configuration[name]!r} and this run "
-                    f"asks for {value!r}; give the run another checkpoint folder, or the same settings"
+                    f"checkpoint: {self.path} was trained with {name} = {had} and this run asks for {asked}; "
+                    "give the run another checkpoint folder, or the same settings"
                 )
 
 
-def _laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """`value` in the memory layout of its parameter: a fused Adam walks both in memory order, not by index."""
     return value if value.shape != parameter.shape else torch.empty_like(parameter).copy_(value)
 

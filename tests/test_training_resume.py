@@ -1,5 +1,6 @@
 """A run that is stopped, killed with SIGKILL included, goes on to the last bit as if never stopped."""
 
+import json
 import os
 import signal
 import subprocess
@@ -40,11 +41,15 @@ def test_a_run_stopped_in_any_update_ends_as_if_never_stopped(tmp_path, monkeypa
     resumed, history = trained(folder=tmp_path, validation=digits(40)[30:])
     assert same_weights(whole, resumed)
     assert history.update == whole_history.update
+    assert history.loss == whole_history.loss
     assert history.validation_loss == whole_history.validation_loss
 
 
+# In parts, and looking at held-out normals for a reason to stop: all that a run must find again after a kill.
+KILLED_RUN = {"num_updates": 400, "gradient_accumulation": 2, "patience": 200}
+
 CHILD = """
-import random, sys
+import json, random, sys
 import numpy as np, torch
 import pyod.models.iforest  # draws from Python's own generator on import, which diffad never uses
 state = torch.get_rng_state(), str(np.random.get_state()), random.getstate()
@@ -55,13 +60,14 @@ assert torch.equal(state[0], torch.get_rng_state())
 assert state[1:] == (str(np.random.get_state()), random.getstate())
 torch.set_num_threads(int(sys.argv[3]))
 print("imported", flush=True)
-trained(folder=sys.argv[2], num_updates=400)
+trained(folder=sys.argv[2], validation=digits(40)[30:], **json.loads(sys.argv[4]))
 print("finished", flush=True)
 """
 
 
 def test_kill_9_then_resume_equals_an_uninterrupted_run_and_imports_leave_random_state_alone(tmp_path):
     arguments = [sys.executable, "-c", CHILD, Path(__file__).parent, tmp_path, torch.get_num_threads()]
+    arguments.append(json.dumps(KILLED_RUN))
     child = subprocess.Popen([str(argument) for argument in arguments], stdout=subprocess.PIPE, text=True)
     give_up = time.monotonic() + 600
     while latest_checkpoint(tmp_path) is None or latest_checkpoint(tmp_path).name < "update-00000006":
@@ -75,7 +81,7 @@ def test_kill_9_then_resume_equals_an_uninterrupted_run_and_imports_leave_random
     # A constant rate: with half a cosine the updates so far would depend on how many there are.
     assert 6 <= stopped_after < 400
     with pytest.raises(CheckpointError, match="num_updates = 400"):
-        trained(folder=tmp_path, num_updates=total)
+        trained(folder=tmp_path, validation=digits(40)[30:], **KILLED_RUN | {"num_updates": total})
     resumed = resume_to(tmp_path, total)
     whole = run_to(total)
     assert same_weights(resumed, whole)
@@ -102,7 +108,7 @@ def stopped_run(folder, total):
 
     patch.setattr(diffad.training.Trainer, "step", step)
     with pytest.raises(Killed):
-        fit(model, digits(), settings(num_updates=400), checkpoint_folder=folder, progress=False)
+        fit(model, digits(), settings(**KILLED_RUN), digits(40)[30:], folder, progress=False)
     patch.undo()
     return model
 

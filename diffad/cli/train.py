@@ -52,7 +52,9 @@ Patch = Annotated[
     int | None, typer.Option(help="pixels a side of the transformer's patches: 2, 4, 8 or 16  [default: 4]")
 ]
 Updates = Annotated[int | None, typer.Option(help="optimiser steps  [default: the edition's]")]
-BatchSize = Annotated[int | None, typer.Option(help="images a step  [default: the edition's]")]
+BatchSize = Annotated[
+    int | None, typer.Option(help="images a step  [default: the edition's, or all where there are fewer]")
+]
 LearningRate = Annotated[float | None, typer.Option(help="of Adam  [default: the edition's]")]
 Schedule = Annotated[str, typer.Option(help="noise schedule: cosine, linear, ...")]
 Steps = Annotated[int, typer.Option(help="T, the steps of the forward process")]
@@ -112,6 +114,8 @@ def train_command(
     )
     found = normal_images(source, normal_classes, image_size, seed, home)
     say(found.remark, quiet)
+    if batch_size is None:
+        fit_batch_to(detector, found.images)
     train_and_save(detector, found.images, out, {"source": source, "classes": normal_classes}, quiet)
     if as_json:
         print_json(summary(detector, out))
@@ -146,6 +150,14 @@ def make_detector(
         TrainingConfig(**EDITION_TRAININGS[edition] | given(training)),
         DetectionConfig(**detection),
     )
+
+
+def fit_batch_to(detector, images) -> None:
+    """Make the edition's batch as small as the images that are left to train on, where they are fewer."""
+    from diffad.datasets.imageset import content_hashes
+
+    training, _ = detector.split(content_hashes(images))
+    detector.training = detector.training.for_data(len(training))
 
 
 def check_out(out: Path) -> None:

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
 
-from diffad.checkpoints import Checkpoint
+from diffad.checkpoints import Checkpoint, laid_out_like
 from diffad.model import DiffusionModel
 from diffad.networks.conditioning import Condition
 from diffad.objectives import LowDiscrepancyTimes, l_simple
@@ -136,15 +136,12 @@ class Trainer:
         """Whether `interval` updates are complete, or all are."""
         return self.update % interval == 0 or self.update == self.configuration.num_updates
 
-    def global_losses(self) -> torch.Tensor:
-        """L_simple of each update since the last row, over all processes, (updates,)."""
-        return self.accelerator.reduce(torch.stack(self.losses), "mean")
-
     def check_finite(self) -> None:
-        """Refuse to go on from a loss or a weight that is not a number; reads the device, so called once an
-        interval.
+        """Refuse to go on from a loss or a weight that is not a number; reads the device and asks all processes,
+        so called once an interval. The losses since the last row are then those of the whole batches.
         """
-        losses = self.global_losses()
+        losses = self.accelerator.reduce(torch.stack(self.losses), "mean")
+        self.losses = list(losses)
         bad = (~torch.isfinite(losses)).nonzero().flatten()
         if len(bad):
             update = self.update - len(losses) + int(bad[0])  # 0-based, as is the rate's
@@ -160,8 +157,8 @@ class Trainer:
         )
 
     def record(self) -> None:
-        """Write a row of the history, and keep the moving average if it is the best so far."""
-        loss = self.global_losses().mean().item()
+        """Write a row of the history after `check_finite`, and keep the moving average if it is the best so far."""
+        loss = torch.stack(self.losses).mean().item()
         rate = self.configuration.learning_rate_at(self.update - 1)
         validation_loss, by_level = (None, None) if self.validation is None else self.validate()
         self.history.append(self.update, loss, validation_loss, rate, self.elapsed(), by_level)
@@ -205,6 +202,8 @@ class Trainer:
 
     def snapshot(self) -> Checkpoint:
         """Everything needed to go on as if never stopped."""
+        further = {f"best.{index}": value for index, value in enumerate(self.best or [])}
+        further |= {f"loss.{index}": value for index, value in enumerate(self.losses)}
         return Checkpoint.capture(
             self.network,
             self.ema,
@@ -213,7 +212,7 @@ class Trainer:
             self.elapsed(),
             self.history,
             self.settings,
-            self.best,
+            further,
         )
 
     @functools.cached_property
@@ -234,8 +233,13 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from `checkpoint`."""
-        self.best = checkpoint.apply(self.network, self.ema, self.optimiser, self.history, self.settings)
+        checkpoint.apply(self.network, self.ema, self.optimiser, self.history, self.settings)
         self.update, self.seconds_before = checkpoint.update, checkpoint.seconds
+        losses, best = checkpoint.part("loss."), checkpoint.part("best.")
+        self.losses = [losses[str(index)].to(self.device) for index in range(len(losses))]
+        if best:
+            averages = enumerate(self.ema.shadow_params)
+            self.best = [laid_out_like(average, best[str(index)]) for index, average in averages]
 
     def close(self) -> None:
         """Give the model its own network back."""
