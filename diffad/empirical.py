@@ -65,6 +65,8 @@ class EmpiricalDiffusion(BaseEstimator):
     divided by what the training rows that the denoiser draws on have themselves, each without its own help. The score
     is the mean logarithm of these ratios. Nothing is random, no network is trained, and the label of no row is used.
 
+    Equation: eq-empirical-score.
+
     Args:
         power: of the whitening, in [0, 1].
         levels: noise levels, in units of the median distance of a training row from its nearest neighbour.

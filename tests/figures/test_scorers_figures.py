@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from diffad.evaluation import MEAN_OVER_GROUPS, evaluate_groups
-from diffad.figures import one_class, scorers
+from diffad.figures import features, one_class, scorers
 
 RNG = np.random.default_rng(0)
 
@@ -87,3 +87,11 @@ def test_image_rows_are_equally_long():
     assert len(one_class.image_rows({"a": images, "b": images}).axes) == 6
     with pytest.raises(ValueError, match="equally many"):
         one_class.image_rows({"a": images, "b": images[:2]})
+
+
+def test_spectra_and_spaces_draw_a_line_and_a_row_each():
+    spread = {"raw": np.geomspace(10, 0.1, 20), "whitened": np.full(20, 2.0)}
+    assert len(features.spread_over_noise(spread).axes[0].lines) == 3  # and the line at 1
+    rows = [{"raw": 0.6, "whitened": 0.8}, {"raw": 0.7, "whitened": 0.9}]
+    axis = features.spaces_dot_plot({"set": rows}).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["65.0", "85.0"]
