@@ -322,10 +322,10 @@ def test_corrupt_and_foreign_checkpoints_are_refused_and_never_unpickled(
 def test_a_training_that_diverges_is_one_sentence(
     refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diffad import training
+    from diffad.training import trainer
 
     monkeypatch.setattr(
-        training, "l_simple", lambda model, x_0, t, noise: model.predict(x_0, t).mean() * np.nan
+        trainer, "l_simple", lambda model, x_0, t, *_: model.predict(x_0, t).mean() * np.nan
     )
     assert "the loss became nan in update 1" in refused("train", "digits", "--out", tmp_path / "m", *QUICK)
     assert not (tmp_path / "m").exists()
@@ -367,11 +367,11 @@ def recorded(experiment: Path) -> Path:
 
 def test_run_results_and_verify(run, recorded: Path) -> None:
     code, out, _ = run("results", "--root", recorded)
-    assert code == 0 and "quick-smoke" in out and "levels_max_abs 0." in out and "iforest" in out
+    assert code == 0 and "quick-smoke" in out and "denoiser_profile 0." in out and "iforest" in out
     code, out, _ = run("results", "--root", recorded, "--json")
     (row,) = json.loads(out)
     record, _ = read_record(recorded / "quick" / "smoke")
-    assert row["method"]["auroc"][0] == record.interval("levels_max_abs").estimate and isinstance(
+    assert row["method"]["auroc"][0] == record.interval("denoiser_profile").estimate and isinstance(
         row["stale"], list
     )
     code, out, err = run("verify-results", "--root", recorded)
