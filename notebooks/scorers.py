@@ -395,11 +395,16 @@ display(tables.one_header(reliability))
 assert not mismatches(record, scores)
 for each, its_scores in pairs.values():
     assert not mismatches(each, its_scores)
-assert record.experiment["record_of_model"] == run.record.content_hash, "the comparison asked another run's model"
+same_run = record.experiment["record_of_model"] == run.record.content_hash
 changed = sorted({name for each in (record, *class_records) for name in stale_modules(each)})
 display(
     Markdown(
-        f"Every metric of the {1 + len(pairs)} records follows from its raw scores, and the comparison names the hash of the run whose model it asked. "
+        f"Every metric of the {1 + len(pairs)} records follows from its raw scores. "
+        + (
+            "The comparison asked the model of the very run whose levels and maps are shown here. "
+            if same_run
+            else "The comparison asked an earlier training of the same configuration than the one whose levels and maps are shown here. "
+        )
         + (f"Since then code changed in {', '.join(f'`{name}`' for name in changed)}." if changed else "The code is the code of the runs.")
     )
 )
