@@ -56,21 +56,20 @@ def distances(height: int, width: int, row: int, column: int) -> Tensor:
 
 
 def reach(field: Tensor, row: int, column: int) -> float:
-    """Mean distance in pixels at which a prediction looks around: each other pixel counts as its strength.
+    """Mean distance in pixels from which a prediction is drawn: each pixel counts as its strength.
 
-    The pixel itself is left out. With it the figure would depend on what is predicted; without it, eps, x_0 and v
-    have the same reach, because each is the other times a number plus a multiple of x_t.
+    The pixel itself counts at distance 0, so a prediction from that pixel alone has reach 0. The figure depends on
+    what is predicted: at much noise eps is mostly the noisy pixel itself, x_0 is not.
 
     Args:
         field: from `receptive_field`, (height, width).
         row, column: the pixel that was predicted.
 
     Returns:
-        NaN where the prediction depends on no other pixel.
+        NaN where the prediction depends on no pixel.
     """
-    others = field.double().clone()
-    others[row, column] = 0
-    return (others * distances(*field.shape, row, column)).sum().div(others.sum()).item()
+    strengths = field.double()
+    return (strengths * distances(*field.shape, row, column)).sum().div(strengths.sum()).item()
 
 
 @contextlib.contextmanager

@@ -426,18 +426,20 @@ display(
 # mean square over many noisy images is the **effective receptive field** {cite:p}`luo2016receptive`:
 #
 # $$
-# F_{ij}(t) = \sqrt{\, \mathbb E_{x_t} \left[ \left( \frac{\partial\, \hat\epsilon_{rc}(x_t, t)}{\partial\, x_{t,ij}} \right)^{2} \right] }
+# F_{ij}(t) = \sqrt{\, \mathbb E_{x_t} \left[ \left( \frac{\partial\, \hat y_{rc}(x_t, t)}{\partial\, x_{t,ij}} \right)^{2} \right] }
 # $$ (eq-receptive-field)
 #
 # Implemented by `diffad.inspection.receptive_field`.
 #
-# To have one number for it, take the mean distance from $(r, c)$ at which the prediction looks, every other pixel
-# weighted by its $F$: the *reach*. The pixel itself is left out, and then the reach is the same whether $\epsilon$, $x_0$
-# or $v$ is predicted, since these differ by a factor and a multiple of $x_t$ ({eq}`eq-conversions`).
+# To have one number for it, take the mean distance from $(r, c)$, each pixel weighted by its $F$: the *reach*
+# (`diffad.inspection.reach`), which is 0 if only the pixel itself counts. Which prediction $\hat y$ is meant makes a
+# difference, since $\hat x_0$ and $\hat\epsilon$ differ by a multiple of $x_t$ ({eq}`eq-conversions`): at much noise the
+# best guess of a pixel's *noise* is nearly the noisy pixel itself. We ask about the raw output $\hat\epsilon$ where the
+# wiring is in question, and about the clean image $\hat x_0$ where the task is.
 #
 # ### Before training: what the wiring allows
 #
-# At 32 × 32 pixels, untrained, on pure noise. The transformer's zeros would hide everything, so its gates are opened at
+# The output $\hat\epsilon$ at 32 × 32 pixels, untrained, on pure noise. The transformer's zeros would hide everything, so its gates are opened at
 # random for this figure alone (`diffad.inspection.opened`).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-wiring", "caption": "Effective receptive field of the framed pixel at 32 × 32 pixels, untrained; each map to its own maximum, colours by the square root; below each the reach."}, "image": {"alt": "Four heat maps. Both U-Nets, with and without attention, show a bright blob around the framed pixel that fades over the whole image; the transformer as it starts is black; with its gates opened it shows a bright square of four by four pixels on a faint even background."}}
@@ -466,11 +468,11 @@ figures.receptive_fields({"": [field.numpy() for field in fields.values()]}, lis
 #
 # ### After training: what is worth looking at
 #
-# Now the two networks that were trained at equal cost, on noisy test digits. And since this is a question about the
+# Now the estimate $\hat x_0$ of the two networks that were trained at equal cost, on noisy held-out digits. And since this is a question about the
 # *task* as much as about the network: the linear oracle has a receptive field too, and it is the right one for a linear
 # denoiser of digits.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-fields", "caption": "Effective receptive field of the framed pixel at six noise levels, on test digits; each map to its own maximum, colours by the square root, below each the reach in pixels."}, "image": {"alt": "Four rows of six heat maps of eight by eight pixels: the untrained U-Net, the trained U-Net, the trained transformer and the linear oracle. The untrained row is the same blob at each level. In the trained rows and the oracle's the framed pixel alone is bright at little noise, and with more noise more and more of the image lights up."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-fields", "caption": "Effective receptive field of the estimated clean pixel (framed) at six noise levels, on held-out digits; each map to its own maximum, colours by the square root, below each the reach in pixels."}, "image": {"alt": "Four rows of six heat maps of eight by eight pixels: the untrained U-Net, the trained U-Net, the trained transformer and the linear oracle. In the oracle's row the framed pixel alone is bright at little noise, and with more noise more and more of the image lights up."}}
 seen = [0.02, 0.1, 0.25, 0.5, 0.75, 0.95]
 row = column = height // 2
 clean = to_network(split.validation[:64])
@@ -484,7 +486,12 @@ looked_at = {
 fields = {
     name: [
         receptive_field(
-            model, process.sample(clean, int(level * 1000), noises[level]), int(level * 1000), row, column
+            model,
+            process.sample(clean, int(level * 1000), noises[level]),
+            int(level * 1000),
+            row,
+            column,
+            "x0",
         ).float()
         for level in seen
     ]

@@ -38,7 +38,8 @@ def test_the_receptive_field_of_a_shift_is_the_one_pixel_that_it_takes(x_t):
     expected[3, 5] = 3
     assert torch.equal(field, expected)
     assert inspection.reach(field, 2, 3) == pytest.approx(math.sqrt(5))
-    assert math.isnan(inspection.reach(field, 3, 5))  # no other pixel than the one itself
+    assert inspection.reach(field, 3, 5) == 0
+    assert math.isnan(inspection.reach(torch.zeros(8, 8), 3, 5))
 
 
 def test_the_receptive_field_of_the_linear_oracle_is_a_row_of_its_matrix(x_t):
@@ -52,13 +53,16 @@ def test_the_receptive_field_of_the_linear_oracle_is_a_row_of_its_matrix(x_t):
     torch.testing.assert_close(field, matrix[4 * 8 + 5].view(8, 8).abs(), rtol=1e-6, atol=1e-9)
 
 
-def test_the_reach_is_the_same_for_every_prediction(x_t):
-    model = ModelConfig(network_parameters=UNET).build(0)
+def test_the_best_linear_estimate_reaches_further_with_more_noise(x_t):
+    place = torch.arange(8).double()
+    distance = (place[:, None] - place).abs()
+    covariance = torch.kron(0.6**distance, 0.6**distance)  # neighbouring pixels resemble each other
+    model = DiffusionModel(GaussianOracle(PROCESS, torch.zeros(1, 8, 8).double(), covariance), PROCESS)
     reaches = [
-        inspection.reach(inspection.receptive_field(model, x_t, 300, 4, 4, target), 4, 4)
-        for target in ("eps", "x0", "v")
+        inspection.reach(inspection.receptive_field(model, x_t.double(), t, 4, 4, "x0"), 4, 4)
+        for t in (2, 20, 50, 80)
     ]
-    assert reaches == pytest.approx([reaches[0]] * 3, rel=1e-4)
+    assert reaches == sorted(reaches) and reaches[0] < 0.3 < 1 < reaches[-1]
 
 
 def test_a_pixel_outside_the_image_is_refused(x_t):

@@ -90,9 +90,8 @@ def attention_grid(maps: Mapping[str, np.ndarray], token: tuple[int, int]) -> Fi
     """
     blocks, heads = next(iter(maps.values())).shape[:2]
     figure = Figure(figsize=(8.4, 8.4 / (len(maps) * (heads + 0.6)) * blocks + 0.6), layout="constrained")
-    groups = figure.subfigures(1, len(maps), squeeze=False)[0]
+    *groups, edge = figure.subfigures(1, len(maps) + 1, width_ratios=[1] * len(maps) + [0.17])
     largest = max(float(values.max()) for values in maps.values())
-    panels = []
     for group, (name, values) in zip(groups, maps.items(), strict=True):
         axes = group.subplots(blocks, heads, squeeze=False)
         for (block, head), axis in np.ndenumerate(axes):
@@ -112,9 +111,8 @@ def attention_grid(maps: Mapping[str, np.ndarray], token: tuple[int, int]) -> Fi
                 axis.set_ylabel(f"block {block + 1}", fontsize=8)
             if block == 0:
                 axis.set_title(f"head {head + 1}", fontsize=8, pad=3)
-            panels.append(axis)
         group.suptitle(name, fontsize=10)
-    groups[-1].colorbar(shown, ax=panels[-blocks * heads :], label="share", aspect=25)
+    edge.colorbar(shown, cax=edge.add_axes((0.05, 0.15, 0.2, 0.65)), label="share")
     return figure
 
 
