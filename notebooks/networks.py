@@ -315,7 +315,7 @@ one_header(summary.rename_axis("equal compute"))
 # Clean and corrupted test digits, noised to $t = 0.4\,T$ and rebuilt in five DDIM steps by each network, from the same
 # noise:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-reconstructions", "caption": "Test digits (first row; which are corrupted is not marked) and what each network, trained at equal cost, makes of them from the same noise."}, "image": {"alt": "Three rows of twelve small digit images: inputs, reconstructions by the U-Net, and reconstructions by the transformer. The two rows of reconstructions look much alike; both remove part of the damage of the corrupted inputs."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-reconstructions", "caption": "Test digits (first row; which are corrupted is not marked) and what each network, trained at equal cost, makes of them from the same noise."}, "image": {"alt": "Three rows of twelve small digit images: inputs, reconstructions by the U-Net, and reconstructions by the transformer."}}
 shown = split.test[:12]
 start = round(0.4 * 1000)
 rebuilt = {"input": to_network(shown)[:, 0].numpy()}
@@ -330,7 +330,7 @@ image_rows(rebuilt, size=0.62)
 # held-out clean digits, level by level, each image with the same noise for both networks; and beside them the best
 # *linear* denoiser, which knows the mean and the covariance of the training digits and nothing else.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-loss", "caption": "Loss on held-out clean digits at each noise level, after training at equal cost."}, "image": {"alt": "Three falling curves of loss against t / T on a logarithmic axis, close together: the linear oracle, the U-Net and the transformer. Both networks lie below the linear oracle at high noise."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-loss", "caption": "Loss on held-out clean digits at each noise level, after training at equal cost."}, "image": {"alt": "Three curves of loss against t / T on a logarithmic axis: the linear oracle, the U-Net and the transformer. All fall as the noise grows."}}
 fractions = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 levels = levels_from_fractions(fractions, 1000)
 pixels = to_network(split.train).double()
@@ -512,20 +512,21 @@ for key, name in (("unet", "U-Net, trained"), ("dit", "DiT, trained"), ("oracle"
     glue(f"networks-reach-{key}-high", f"{reaches[name][-1]:.1f}", display=False)
 
 # %% [markdown]
-# With little noise the pixel itself says nearly everything; with much, the whole digit must be asked. From $t/T = 0.02$ to
-# $0.95$ the reach goes from {glue:text}`networks-reach-unet-low` to {glue:text}`networks-reach-unet-high` pixels in the
-# U-Net, from {glue:text}`networks-reach-dit-low` to {glue:text}`networks-reach-dit-high` in the transformer, and from
-# {glue:text}`networks-reach-oracle-low` to {glue:text}`networks-reach-oracle-high` in the oracle, which was given nothing
-# but a covariance. **What a trained denoiser looks at is set by the noise level first, and by its architecture second.**
-# For a detector that is the mechanism behind the noise levels: low ones test texture, because the network looks at texture
-# there; high ones test shape.
+# The oracle shows what the task asks for: with little noise the pixel itself says nearly everything; with much, the
+# whole digit must be asked. From $t/T = 0.02$ to $0.95$ its reach goes from {glue:text}`networks-reach-oracle-low` to
+# {glue:text}`networks-reach-oracle-high` pixels, that of the U-Net from {glue:text}`networks-reach-unet-low` to
+# {glue:text}`networks-reach-unet-high`, that of the transformer from {glue:text}`networks-reach-dit-low` to
+# {glue:text}`networks-reach-dit-high`. Where a network's reach follows the oracle's, it is the noise level and not the
+# architecture that decides what is looked at; where it does not, the network has not learned it yet, or knows something
+# that no linear map can. For a detector this is the mechanism behind the noise levels: low ones test texture, because
+# texture is what there is to look at; high ones test shape.
 #
 # ## Where the transformer looks
 #
 # Attention can be read off directly: in each head the shares that one token takes from all tokens add up to 1. They are
 # computed by a hook in the running network (`diffad.inspection.attention_maps`), on the mean over the same digits.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-attention", "caption": "The shares that the framed token takes from the 4 × 4 tokens, for each block and head of the trained transformer, at little and at much noise. Mean over 64 digits."}, "image": {"alt": "Two groups of sixteen heat maps of four by four tokens. Some heads look mostly at the framed token or its neighbours, others at the image's edge or evenly at all; the pattern of a head changes between the two noise levels."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-attention", "caption": "The shares that the framed token takes from the 4 × 4 tokens, for each block and head of the trained transformer, at little and at much noise. Mean over 64 digits."}, "image": {"alt": "Two groups of sixteen heat maps of four by four tokens. One row a block, one column a head; the brighter a token, the larger its share."}}
 grid = height // 2
 token = (grid // 2, grid // 2)
 attention = {
@@ -556,7 +557,7 @@ one_header(pd.DataFrame(far).rename_axis("mean distance looked, in patches, at t
 
 # %% [markdown]
 # Looking at all tokens alike would be a distance of {glue:text}`networks-attention-even` patches. Attention may look
-# anywhere from the first block on, and does; whether it *uses* what it sees is for the gates to say, which is why the
+# anywhere from the first block on; whether it *uses* what it sees is for the gates to say, which is why the
 # gradient above, and not this picture, is the measure of what the prediction depends on.
 #
 # ## Guidance: one network, with and without the class
@@ -591,7 +592,7 @@ samples = {
     for w in (0.0, 1.0, 2.0, 4.0)
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-guidance", "caption": "Ten classes asked for, from the same noise in each column, under growing guidance."}, "image": {"alt": "Four rows of ten digit images. In the first row, without guidance, the digits are arbitrary; in the lower rows column by column the digits 0 to 9 appear, clearer with more guidance."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-guidance", "caption": "Ten classes asked for, from the same noise in each column, under growing guidance."}, "image": {"alt": "Four rows of ten digit images. One row for each weight of guidance, from none to strong; one column for each class from 0 to 9."}}
 image_rows(
     {f"w = {w:g}": x[:10, 0].numpy() for w, x in samples.items()},
     [str(label) for label in range(10)],
@@ -619,15 +620,16 @@ one_header(pd.DataFrame(rows).T.rename_axis("w")).style.format("{:.2f}").format(
 )
 
 # %% [markdown]
-# (The reader itself is right on {glue:text}`networks-reader` of real test digits.) Guidance buys obedience with variety:
-# samples of one class resemble each other more. A detector can use the same network without any class, or ask of an image
+# (The reader itself is right on {glue:text}`networks-reader` of real test digits.) The usual price of obedience is
+# variety: the last column says whether samples of one class come to resemble each other. A detector can use the same network without any class, or ask of an image
 # which class explains it best.
 #
 # ## What to take along
 #
 # - Same task, same protocol: the U-Net is convolutions with skips, the transformer is tokens with attention. Zero gates
 #   let the transformer begin as "predict no noise", and it wakes up from its last layer.
-# - The noise level decides what a trained denoiser looks at. Architecture decides how it gets there and what it costs.
+# - The noise level decides what is worth looking at; the best linear denoiser shows it. The architecture decides how a
+#   network gets there and what it costs.
 # - Convolutions cost 4 times as much for twice the side. Attention tends to 16 in either network, later with larger
 #   patches or smaller maps.
 # - Compare architectures at equal training cost, with paired intervals, and do not generalise from one size.
@@ -646,8 +648,8 @@ one_header(pd.DataFrame(rows).T.rename_axis("w")).style.format("{:.2f}").format(
 # :::
 #
 # :::{dropdown} 2. A colleague shows that a U-Net's wiring reaches the whole image, and concludes that it sees globally. What is missing?
-# Wiring says what may matter, not what does. The effective receptive field weighs it; after training it depends on the
-# noise level, and at little noise it is hardly larger than the pixel.
+# Wiring says what may matter, not what does. The effective receptive field weighs it, and what is worth looking at
+# depends on the noise level: the best linear denoiser's field at little noise is hardly larger than the pixel.
 # :::
 #
 # :::{dropdown} 3. Why does halving the patch of a transformer cost more than four times as much on large images?

@@ -90,7 +90,7 @@ def attention_grid(maps: Mapping[str, np.ndarray], token: tuple[int, int]) -> Fi
     """
     blocks, heads = next(iter(maps.values())).shape[:2]
     figure = Figure(figsize=(8.4, 8.4 / (len(maps) * (heads + 0.6)) * blocks + 0.6), layout="constrained")
-    *groups, edge = figure.subfigures(1, len(maps) + 1, width_ratios=[1] * len(maps) + [0.17])
+    *groups, edge = figure.subfigures(1, len(maps) + 1, width_ratios=[1] * len(maps) + [0.22])
     largest = max(float(values.max()) for values in maps.values())
     for group, (name, values) in zip(groups, maps.items(), strict=True):
         axes = group.subplots(blocks, heads, squeeze=False)
