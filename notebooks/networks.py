@@ -621,8 +621,8 @@ one_header(pd.DataFrame(rows).T.rename_axis("w")).style.format("{:.2f}").format(
 
 # %% [markdown]
 # (The reader itself is right on {glue:text}`networks-reader` of real test digits.) The usual price of obedience is
-# variety: the last column says whether samples of one class come to resemble each other. A detector can use the same network without any class, or ask of an image
-# which class explains it best.
+# variety: the last column says whether samples of one class come to resemble each other. A detector can use the same
+# network without any class, or ask of an image which class explains it best.
 #
 # ## What to take along
 #
