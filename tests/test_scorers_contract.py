@@ -1,6 +1,7 @@
 """What every scorer keeps: an item's score is its own, finite, higher for what is broken, at the stated cost."""
 
 import functools
+from pathlib import Path
 
 import exact_digits
 import numpy as np
@@ -195,3 +196,9 @@ def test_perturbed_images_differ_in_the_stated_share_of_pixels():
     assert not np.array_equal(after, perturb_images(before, 0.2, seed=4))
     with pytest.raises(ValueError, match="rate: got 0"):
         perturb_images(before, 0, seed=3)
+
+
+def test_every_reference_stands_in_the_bibliography():
+    bibliography = (Path(__file__).parents[1] / "book" / "references.bib").read_text()
+    missing = [entry.reference for entry in SCORERS.values() if f"{{{entry.reference}," not in bibliography]
+    assert not missing
