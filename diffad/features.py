@@ -103,9 +103,7 @@ class FeatureExtractor:
         pixels = (pixels.expand(-1, 3, -1, -1) - self._mean) / self._spread  # (batch, 3, h, w)
         if self.side is not None:
             size = (self.side, self.side)
-            pixels = functional.interpolate(
-                pixels, size, mode="bicubic", align_corners=False, antialias=True
-            )
+            pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False, antialias=True)
         found = self.network.forward_intermediates(pixels, indices=self._indices, intermediates_only=True)
         by_stage = dict(zip(self._indices, found, strict=True))  # stage -> (batch, c, h, w)
         maps = _stack([by_stage[stage] for stage in self.stages], self.neighbourhood)

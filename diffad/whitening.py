@@ -30,7 +30,8 @@ class UnitNorm(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "n_features_in_")
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         largest = np.abs(rows).max(axis=1, keepdims=True)
-        rows = np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0)  # no overflow when squared
+        # scaled first, so that nothing overflows when squared
+        rows = np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0)
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
 
