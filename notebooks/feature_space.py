@@ -47,12 +47,13 @@ from diffad import tables
 from diffad.datasets.vector_protocols import adbench_semi_supervised
 from diffad.empirical import EmpiricalDiffusion
 from diffad.evaluation import auroc
+from diffad.feature_detection import FeatureMapDetector
 from diffad.feature_experiments import METHOD, TRACKS, read_embeddings
 from diffad.feature_experiments import PROTOCOLS as IMAGE_PROTOCOLS
 from diffad.figures import features as figures
 from diffad.figures.maps import map_overlays
 from diffad.figures.style import use_style
-from diffad.published import EMBEDDING_MARKS, LEAKY_REFERENCE, MVTEC_IMAGES, leaky_embeddings_table
+from diffad.published import EMBEDDING_MARKS, MVTEC_IMAGES, leaky_embeddings_table
 from diffad.records import mismatches, read_record
 from diffad.whitening import ShrunkWhitening, UnitNorm
 
@@ -91,7 +92,7 @@ display(
 # features are correlated: the quiet directions are sums and differences of them. *Whitening* by the whole covariance does. With more features than rows the
 # covariance must be shrunk {cite:p}`ledoit2004`, and it pays to whiten in part only, dividing by a power of the spread below one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Spread of the normal training rows along each principal direction, in units of the noise that the detector adds in that space. Directions below the dotted line are drowned.", "name": "fig-features-spectrum"}, "image": {"alt": "Falling curves on logarithmic axes. Raw and standardised features fall steeply, far below the noise for most directions; partly whitened features fall slowly and the fully whitened ones hardly."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Spread of the normal training rows along each principal direction, in units of the detector's noise in that space. Where the curve is flat, noise treats all directions alike.", "name": "fig-features-spectrum"}, "image": {"alt": "Falling curves on logarithmic axes. Those of raw, standardised and length-one features fall steeply and nearly together; that of partly whitened features falls slowly, and that of fully whitened ones hardly until its end."}}
 power = EmpiricalDiffusion().power
 
 
@@ -131,7 +132,9 @@ for track in quick:
     for name in TRACKS[track]:
         split = adbench_semi_supervised(name, seed=0)
         aurocs = {}
-        for space, (train, test, whitened_to) in spaces(seen_rows(split), split.test.astype(np.float64)).items():
+        for space, (train, test, whitened_to) in spaces(
+            seen_rows(split), split.test.astype(np.float64)
+        ).items():
             scores = EmpiricalDiffusion(power=whitened_to, unit_norm=False).fit(train).decision_function(test)
             aurocs[space] = auroc(split.reveal(scores).labels, scores)
         by_track[TITLES[track]].append(aurocs)
@@ -179,15 +182,21 @@ display(
 # %% tags=["hide-input"]
 rows = []
 for track in TRACKS:
-    found = {method: embeddings.mean(track, method) for method in dict.fromkeys(row.method for row in embeddings.results)}
+    found = {
+        method: embeddings.mean(track, method)
+        for method in dict.fromkeys(row.method for row in embeddings.results)
+    }
     what, mark = EMBEDDING_MARKS[track]
     rows.append(
         {
             "data": TITLES[track],
             "sets": len({row.data for row in embeddings.results if row.track == track}),
-            **{TITLES.get(method, method): tables.one_line(value.percent()) for method, value in found.items()},
+            **{
+                TITLES.get(method, method): tables.one_line(value.percent())
+                for method, value in found.items()
+            },
             "earlier best classical": tables.one_line(f"{mark:.1f} ({what})"),
-            "reached": "yes" if 100 * found[METHOD].estimate >= mark else "no",
+            "reached, to the digit shown": "yes" if round(100 * found[METHOD].estimate, 1) >= mark else "no",
         }
     )
     glue(f"features-{track}", found[METHOD].percent(), display=False)
@@ -295,8 +304,8 @@ display(
 # the exact denoiser above.
 #
 # Two protocols. *Official*: the good test images that the data set's authors chose. *Redrawn*: as many, drawn anew from all good
-# images, because in the copy at hand some good test images differ in colour from all training images, which has nothing to
-# do with defects ([the data](data.ipynb)).
+# images, because in the copies at hand good test images differ in colour or light from nearly all training images, which has nothing to
+# do with defects ([the data](data.ipynb)). Where the two protocols disagree, the official one measures that difference too.
 
 # %% tags=["hide-input"]
 MARKS = {"toothbrush": ("98.0", "97.0"), "screw": ("85.0", "")}
@@ -308,7 +317,8 @@ for category in categories:
             continue
         record, scores = read_record(folder)
         assert not mismatches(record, scores)
-        where = json.loads((folder / "localisation.json").read_text())
+        where = folder / "localisation.json"  # only where the copy at hand has masks
+        where = json.loads(where.read_text()) if where.is_file() else None
         found[category, protocol] = folder, record, scores
         seconds, images = record.wall_seconds, record.data.split["sizes"]["test"]
         rows.append(
@@ -318,14 +328,15 @@ for category in categories:
                 "image AUROC, %": tables.one_line(record.interval("features").percent()),
                 "places alone": tables.one_line(record.interval("features_places").percent()),
                 "whole image alone": tables.one_line(record.interval("features_whole").percent()),
-                "pixel AUROC, %": f"{100 * where['pixel_auroc']:.1f}",
-                "PRO, %": f"{100 * where['per_region_overlap']:.1f}",
+                "pixel AUROC, %": f"{100 * where['pixel_auroc']:.1f}" if where else "no masks",
+                "PRO, %": f"{100 * where['per_region_overlap']:.1f}" if where else "no masks",
                 "fitted in, s": f"{seconds['features/fit']:.0f}",
                 "ms an image": f"{1000 * seconds['features/score'] / images:.0f}",
             }
         )
         glue(f"features-{category}-{protocol}-image", record.interval("features").percent(), display=False)
-        glue(f"features-{category}-{protocol}-pixel", f"{100 * where['pixel_auroc']:.1f}", display=False)
+        if where:
+            glue(f"features-{category}-{protocol}-pixel", f"{100 * where['pixel_auroc']:.1f}", display=False)
 display(tables.one_header(pd.DataFrame(rows).set_index("category")))
 
 # %% tags=["hide-input"]
@@ -338,25 +349,36 @@ marks = "; ".join(
     for category, (image, pixel) in MARKS.items()
     if category in categories
 )
+reached, missed = [], []
+for category, (image, _) in MARKS.items():
+    if (category, "redrawn") in found:
+        value = found[category, "redrawn"][1].interval("features").estimate
+        (reached if round(100 * value, 1) >= float(image) else missed).append(f"{category}, image AUROC")
 display(
     Markdown(
-        f"Set as marks before the runs: {marks}. Intervals are over images, of which a category has few. AUROC over the mean of a category's defects. "
+        f"Set as marks before the runs: {marks}. By the redrawn protocol, reached: {', '.join(reached) or 'none'}; missed: {', '.join(missed) or 'none'}. Intervals are over images, of which a category has few. AUROC over the mean of a category's defects. "
         "Published, as means over all fifteen categories and with larger networks:\n\n" + "\n".join(lines)
     )
 )
 
 # %% [markdown]
 # The pictures below are chosen by a rule and not by hand: of each kind of defect the image with the median score, and the good test image with the median
-# score. A white and black line surrounds the true defect.
+# score. A line of white and black surrounds the true defect where the copy at hand holds it; for screws it does not, so
+# their maps can be looked at and not judged.
+
 
 # %% tags=["hide-input"]
 def overlay(category, protocol="redrawn", most=6):
     """Median good image and the median of each kind of defect, under the recorded maps."""
     folder, record, scores = found.get((category, protocol)) or found[category, "official"]
-    split = IMAGE_PROTOCOLS[record.experiment["protocol"].removesuffix("_split")](f"mvtec-ad/{category}", seed=record.seeds["split"])
+    split = IMAGE_PROTOCOLS[record.experiment["protocol"].removesuffix("_split")](
+        f"mvtec-ad/{category}", seed=record.seeds["split"]
+    )
     image_scores = scores.by_method["features"]
     masks = split.reveal(image_scores).masks
-    kinds = sorted(set(scores.groups), key=lambda kind: (bool(scores.labels[scores.groups == kind].any()), kind))
+    kinds = sorted(
+        set(scores.groups), key=lambda kind: (bool(scores.labels[scores.groups == kind].any()), kind)
+    )
     picked = []
     for kind in kinds:
         rows = np.flatnonzero(scores.groups == kind)
@@ -366,15 +388,19 @@ def overlay(category, protocol="redrawn", most=6):
         ranked = [row for row in rows[np.argsort(image_scores[rows])] if row not in picked]
         picked += [ranked[0], ranked[len(ranked) // 4], ranked[-1]]
     picked = picked[:most]
-    coarse = np.load(folder / "maps.npz")["maps"].astype(np.float64)
-    maps = np.stack([resize(coarse[row], split.test.shape[1:3], order=1) for row in picked])
-    return map_overlays(split.test[picked], maps, [scores.groups[row] for row in picked], masks[picked] != 0, float(np.median(coarse)))
+    if (folder / "maps.npz").is_file():
+        coarse = np.load(folder / "maps.npz")["maps"][picked].astype(np.float64)
+        maps = np.stack([resize(each, split.test.shape[1:3], order=1) for each in coarse])
+    else:  # without masks no map was recorded: fit the same detector again
+        maps = FeatureMapDetector().fit(split.train, split.validation).scores(split.test[picked]).maps
+    outlines = None if masks is None else masks[picked] != 0
+    return map_overlays(split.test[picked], maps, [scores.groups[row] for row in picked], outlines)
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Toothbrushes: images, and their error maps laid over them.", "name": "fig-features-toothbrush"}, "image": {"alt": "Two rows of pictures of toothbrushes, above as they are, below under an error map that glows where bristles are missing or bent, inside the outlined true regions."}}
 overlay(categories[0])
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Screws: images, and their error maps laid over them.", "name": "fig-features-screw"}, "image": {"alt": "Two rows of pictures of screws in various directions, above as they are, below under an error map; outlines show the true defects at tip, thread or head."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Screws: images, and their error maps laid over them.", "name": "fig-features-screw"}, "image": {"alt": "Two rows of pictures of screws in various directions, above as they are, below under an error map that is brighter where the features are unusual."}}
 overlay(categories[-1])
 
 # %% [markdown]

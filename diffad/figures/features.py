@@ -17,13 +17,12 @@ COLOURS = tuple(OKABE_ITO[name] for name in ("vermilion", "orange", "blue", "gre
 def spread_over_noise(spreads: Mapping[str, np.ndarray]) -> Figure:
     """Spread of normal rows along each principal direction, in units of the noise; both axes logarithmic.
 
-    spreads: {space: (directions,) standard deviations over that of the noise, falling}. Below 1 a direction drowns.
+    spreads: {space: (directions,) standard deviations over that of the noise, falling}. Flat: all are drowned alike.
     """
     figure = Figure(figsize=(6.8, 3.3), layout="constrained")
     axis = figure.subplots()
     for (space, values), colour, dash in zip(spreads.items(), COLOURS, DASHES, strict=False):
         axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, label=space)
-    axis.axhline(1, color="0.4", linewidth=0.8, linestyle=":")
     axis.set(xscale="log", yscale="log", xlabel="principal direction", ylabel="spread of normals / noise")
     axis.legend()
     return figure

@@ -70,7 +70,9 @@ def test_error_maps_need_a_map_an_image():
 
 def test_calibration_draws_each_way():
     stated = np.array([0.05, 0.1])
-    figure = scorers.calibration({"p": RNG.random(50)}, stated, {"p": stated}, np.array([stated / 2, 2 * stated]))
+    figure = scorers.calibration(
+        {"p": RNG.random(50)}, stated, {"p": stated}, np.array([stated / 2, 2 * stated])
+    )
     assert [len(axis.lines) for axis in figure.axes] == [2, 2]
 
 
@@ -91,7 +93,7 @@ def test_image_rows_are_equally_long():
 
 def test_spectra_and_spaces_draw_a_line_and_a_row_each():
     spread = {"raw": np.geomspace(10, 0.1, 20), "whitened": np.full(20, 2.0)}
-    assert len(features.spread_over_noise(spread).axes[0].lines) == 3  # and the line at 1
+    assert len(features.spread_over_noise(spread).axes[0].lines) == 2
     rows = [{"raw": 0.6, "whitened": 0.8}, {"raw": 0.7, "whitened": 0.9}]
     axis = features.spaces_dot_plot({"set": rows}).axes[0]
     assert [text.get_text() for text in axis.texts] == ["65.0", "85.0"]
