@@ -67,7 +67,9 @@ def load_comparison(path: Path | str) -> Comparison:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"comparison: {path} is not there, expected a file such as experiments/scorers_mnist_c.yaml")
+        raise ValueError(
+            f"comparison: {path} is not there, expected a file such as experiments/scorers_mnist_c.yaml"
+        )
     try:
         return Comparison.model_validate(yaml.safe_load(path.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -114,7 +116,9 @@ def run_comparison(
     with claim_record(comparison_folder(comparison, edition_name, run_name, results)) as claim:
         claim.check_same_run(**identity)
         by_method, nfe, seconds = {}, {}, {}
-        scorers = {name: _make(name, each, run, edition, progress) for name, each in comparison.scorers.items()}
+        scorers = {
+            name: _make(name, each, run, edition, progress) for name, each in comparison.scorers.items()
+        }
         for name, scorer in scorers.items():
             scorer.fit(held_out)
             started = time.perf_counter()

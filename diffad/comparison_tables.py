@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from diffad.evaluation import MEAN_OVER_GROUPS, GroupResults, evaluate_groups
+from diffad.evaluation import GroupResults, evaluate_groups
 from diffad.run_record import RunRecord, RunScores
 from diffad.scorers import SCORERS
 from diffad.tables import one_header, one_line

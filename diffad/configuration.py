@@ -23,7 +23,10 @@ def denoiser_name(description: str) -> str:
     return f"denoiser_{description}"
 
 
-HEADLINES = (*map(rule_name, COMBINATIONS), *map(denoiser_name, DESCRIPTIONS))  # methods that look at every level
+HEADLINES = (
+    *map(rule_name, COMBINATIONS),
+    *map(denoiser_name, DESCRIPTIONS),
+)  # methods that look at every level
 
 
 class PartialDiffusionConfig(BaseModel):

@@ -174,7 +174,9 @@ def _score(
     """Scores of every method with the labels that are revealed for them, and each method's NFE."""
     scores = watch.time("ddpm/score", score_diffusion, model, split, edition.scoring, progress)
     for name in edition.baselines:
-        scores.by_method[name] = watch.time(f"{name}/fit and score", score_baseline, name, split, edition.seed)
+        scores.by_method[name] = watch.time(
+            f"{name}/fit and score", score_baseline, name, split, edition.seed
+        )
         scores.nfe[name] = 0
     return RunScores.of_split(split, scores.by_method), scores.nfe  # here the labels are revealed
 

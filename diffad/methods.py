@@ -61,7 +61,8 @@ def score_diffusion(
     view = profile.measure(split.test)
     errors = view.level_errors  # (n, levels)
     every_level = {
-        rule_name(rule): LevelCalibration(held_out.level_errors).combine(errors, rule) for rule in COMBINATIONS
+        rule_name(rule): LevelCalibration(held_out.level_errors).combine(errors, rule)
+        for rule in COMBINATIONS
     }
     every_level |= {
         denoiser_name(of): NormalDistance(held_out.rows(of))(view.rows(of)) for of in DESCRIPTIONS

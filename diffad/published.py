@@ -76,8 +76,17 @@ def published_table(results: Sequence[PublishedResult], ours: Sequence[tuple[str
         results: what others published.
         ours: rows (method, AUROC in % as text, what it learns from), set in bold.
     """
-    rows = [(each.auroc, f"| {each.method} {{cite:p}}`{each.reference}` | {each.auroc:.1f} | {each.learns_from} |") for each in results]
-    rows += [(float(auroc.split()[0]), f"| **{method}** | **{auroc}** | {learns} |") for method, auroc, learns in ours]
+    rows = [
+        (
+            each.auroc,
+            f"| {each.method} {{cite:p}}`{each.reference}` | {each.auroc:.1f} | {each.learns_from} |",
+        )
+        for each in results
+    ]
+    rows += [
+        (float(auroc.split()[0]), f"| **{method}** | **{auroc}** | {learns} |")
+        for method, auroc, learns in ours
+    ]
     lines = [line for _, line in sorted(rows, key=lambda row: row[0])]
     return "\n".join(["| method | mean AUROC, % | learns from |", "|---|---|---|", *lines])
 

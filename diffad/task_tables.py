@@ -19,7 +19,10 @@ def task_table(results: GroupResults) -> pd.DataFrame:
     table = pd.DataFrame(
         [
             {
-                **{task: f"{100 * results.interval(metric, method, task).estimate:.1f}" for task in results.groups},
+                **{
+                    task: f"{100 * results.interval(metric, method, task).estimate:.1f}"
+                    for task in results.groups
+                },
                 "mean (95 % interval)": one_line(averages[method].percent()),
             }
             for method in order

@@ -37,7 +37,9 @@ def evaluate_tasks(
         ValueError: no task, an unknown metric, or a method that a task lacks.
     """
     if not tasks or metric not in METRICS:
-        raise ValueError(f"tasks, metric: got {len(tasks)} tasks and {metric!r}, expected one or more and {', '.join(METRICS)}")
+        raise ValueError(
+            f"tasks, metric: got {len(tasks)} tasks and {metric!r}, expected one or more and {', '.join(METRICS)}"
+        )
     for name, scores in tasks.items():
         if missing := [method for method in methods if method not in scores.by_method]:
             raise ValueError(f"methods: got {missing[0]!r}, expected one that task {name!r} has scores of")
@@ -47,7 +49,9 @@ def evaluate_tasks(
     replicates = np.empty((*estimates.shape, num_resamples))
     for number, scores in enumerate(tasks.values()):
         chosen = {method: scores.by_method[method] for method in methods}
-        resampling = _by_class(scores) if shared else group_resampling(scores.labels, scores.groups, scores.units)
+        resampling = (
+            _by_class(scores) if shared else group_resampling(scores.labels, scores.groups, scores.units)
+        )
         rows = [np.arange(len(scores.labels))]
         drawn_by = seed if shared else seed + number
         estimates[0, :, number] = [METRICS[metric](scores.labels, each) for each in chosen.values()]

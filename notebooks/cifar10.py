@@ -66,7 +66,10 @@ found.sort(key=lambda run: run.record.experiment["protocol_parameters"]["normal"
 asked = found[0].record.experiment
 names = load(asked["dataset"], "test").class_names
 runs = {names[run.record.experiment["protocol_parameters"]["normal"]]: run for run in found}
-records, tasks = {name: run.record for name, run in runs.items()}, {name: run.scores for name, run in runs.items()}
+records, tasks = (
+    {name: run.record for name, run in runs.items()},
+    {name: run.scores for name, run in runs.items()},
+)
 scoring = ScoringConfig.model_validate(asked["scoring"])
 split = PROTOCOLS[asked["protocol"]](
     asked["dataset"], seed=found[0].record.seeds["split"], **asked["protocol_parameters"]
@@ -141,7 +144,9 @@ display(
         f"({', '.join(separated) or 'none'}). The most extreme is *{worst}* with {tables.one_line(one_step[worst].percent())} %.\n\n"
         "**Why.** The error follows how much detail an image has. The rank correlation, over all test images, of the score with the length of "
         "the image's compressed file is, mean of the tasks, "
-        + "; ".join(f"{each.mean():.2f} for {method_title(method)}" for method, each in with_complexity.items())
+        + "; ".join(
+            f"{each.mean():.2f} for {method_title(method)}" for method, each in with_complexity.items()
+        )
         + ". A clear sky is easy to denoise for a model of anything. So the sign of the result is decided by whether the normal class "
         "is more or less detailed than the other nine, and the model has little say in it."
     )
@@ -214,7 +219,13 @@ result_figures.group_dot_plot(tables.intervals(shown), tables.means(shown))
 # ## Is the difference real?
 
 # %% tags=["hide-input"]
-display(tables.paired_differences(results, headline, ["one_step", "partial_diffusion", "denoiser_errors", "denoiser_activations", *baselines]))
+display(
+    tables.paired_differences(
+        results,
+        headline,
+        ["one_step", "partial_diffusion", "denoiser_errors", "denoiser_activations", *baselines],
+    )
+)
 
 # %% [markdown]
 # The denoiser's profile minus each other score: mean difference in points with its paired 95 % interval. A class counts as won or
@@ -227,7 +238,11 @@ display(tables.paired_differences(results, headline, ["one_step", "partial_diffu
 best_baseline = task_tables.best_method(results, baselines)
 best_of_three = task_tables.best_method(results, paper)
 untouched = [name for name in runs if name not in development]
-parts = {"all classes": list(runs), "looked at for the choice": [name for name in runs if name in development], "untouched": untouched}
+parts = {
+    "all classes": list(runs),
+    "looked at for the choice": [name for name in runs if name in development],
+    "untouched": untouched,
+}
 parts = {title: some for title, some in parts.items() if some}
 shown_methods = list(dict.fromkeys([headline, "one_step", best_of_three, best_baseline]))
 display(task_tables.parts_table(tasks, parts, shown_methods, best_baseline))
@@ -239,7 +254,11 @@ display(task_tables.parts_table(tasks, parts, shown_methods, best_baseline))
 own = [
     ("DDPM, denoiser's profile (here)", averages[headline].percent(), "normal images alone"),
     ("DDPM, reconstruction error (here)", averages["one_step"].percent(), "normal images alone"),
-    (f"{method_title(best_baseline)}, pixels (here)", averages[best_baseline].percent(), "normal images alone"),
+    (
+        f"{method_title(best_baseline)}, pixels (here)",
+        averages[best_baseline].percent(),
+        "normal images alone",
+    ),
 ]
 display(Markdown(published_table(ONE_CLASS_CIFAR10, own)))
 
@@ -260,7 +279,10 @@ display(
 # %% tags=["hide-input"]
 rows = []
 for method in ("one_step", "partial_diffusion", headline):
-    for label, other in (("best of the paper's three", best_of_three), ("best baseline of all", best_baseline)):
+    for label, other in (
+        ("best of the paper's three", best_of_three),
+        ("best baseline of all", best_baseline),
+    ):
         difference = results.difference("auroc", method, other, MEAN_OVER_GROUPS)
         rows.append(
             (
@@ -273,7 +295,9 @@ for method in ("one_step", "partial_diffusion", headline):
 columns = ["score", "against", "difference, points", "C1: diffusion is better"]
 display(tables.one_header(pd.DataFrame(rows, columns=columns).set_index("score")))
 eight = tables.means(evaluate_tasks({name: tasks[name] for name in untouched}, [headline]))[headline]
-lower = np.mean([tables.share_lower_than_median(each.by_method["one_step"], each.labels) for each in tasks.values()])
+lower = np.mean(
+    [tables.share_lower_than_median(each.by_method["one_step"], each.labels) for each in tasks.values()]
+)
 display(
     Markdown(
         f"**C1, diffusion beats the baselines.** With the score of the paper the mean is {tables.one_line(averages['one_step'].percent())} %, "
@@ -319,7 +343,11 @@ display(
     Markdown(
         f"Each of the {len(runs)} stored models scored {num_again} test images again, at ten levels: all agree with the record to better than one part "
         "in a thousand, and every recorded metric follows from the raw scores. "
-        + (f"Since the runs, code changed in {', '.join(f'`{each}`' for each in changed)}." if changed else "The code is the code of the runs.")
+        + (
+            f"Since the runs, code changed in {', '.join(f'`{each}`' for each in changed)}."
+            if changed
+            else "The code is the code of the runs."
+        )
     )
 )
 

@@ -159,7 +159,10 @@ display(
         f"fewer it is *{cheap['title']}* with {100 * cheap['estimate']:.1f} %. Of the {len(dear)} scorers that take a hundred or more, the "
         f"best, *{best_dear['title']}*, reaches {100 * best_dear['estimate']:.1f} %. Over all {len(overview)} scorers, cost and AUROC have a rank "
         f"correlation of {rank_correlation.statistic:.2f}: evaluations by themselves buy nothing. By family, the best are "
-        + "; ".join(f"{family}: *{row['title']}*, {100 * row['estimate']:.1f} %" for family, row in of_family.iterrows())
+        + "; ".join(
+            f"{family}: *{row['title']}*, {100 * row['estimate']:.1f} %"
+            for family, row in of_family.iterrows()
+        )
         + ". That these are the best is hindsight; that they were all computed and shown is not."
     )
 )
@@ -176,10 +179,16 @@ glue("scorers-best-nfe", int(best["nfe"]), display=False)
 # [CIFAR-10](cifar10.ipynb).
 
 # %% tags=["hide-input"]
-titles = {"denoiser_profile": "profile, 10 NFE", "partial_250": "partial diffusion, 250 NFE", "one_level_2": "one level, 2 NFE"}
+titles = {
+    "denoiser_profile": "profile, 10 NFE",
+    "partial_250": "partial diffusion, 250 NFE",
+    "one_level_2": "one level, 2 NFE",
+}
 fast, slow, cheapest = titles.values()
 one_model = comparison_tables.scorer_results(record, scores, titles)
-pairs = {path.parent.name: read_record(path.parent) for path in sorted(Path(pairs_folder).glob("*/record.json"))}
+pairs = {
+    path.parent.name: read_record(path.parent) for path in sorted(Path(pairs_folder).glob("*/record.json"))
+}
 many_models = evaluate_tasks({name: each[1] for name, each in pairs.items()}, list(titles))
 assert record.nfe["denoiser_profile"] == 10 and record.nfe["partial_250"] == 250
 
@@ -203,8 +212,18 @@ class_means = tables.means(many_models)
 class_difference = many_models.difference("auroc", "denoiser_profile", "partial_250", MEAN_OVER_GROUPS)
 class_records = [each[0] for each in pairs.values()]
 rows = [
-    cost_row(f"{run.record.experiment['dataset']}, {len(groups)} corruptions", mnist_means, mnist_difference, [record]),
-    cost_row(f"{class_records[0].data.name}, mean of {len(pairs)} classes", class_means, class_difference, class_records),
+    cost_row(
+        f"{run.record.experiment['dataset']}, {len(groups)} corruptions",
+        mnist_means,
+        mnist_difference,
+        [record],
+    ),
+    cost_row(
+        f"{class_records[0].data.name}, mean of {len(pairs)} classes",
+        class_means,
+        class_difference,
+        class_records,
+    ),
 ]
 display(tables.one_header(pd.DataFrame(rows).set_index("task").T.rename_axis("measured")))
 
@@ -216,8 +235,13 @@ display(tables.one_header(pd.DataFrame(rows).set_index("task").T.rename_axis("me
 rows = [
     {
         "task": name,
-        **{titles[method]: tables.one_line(many_models.interval("auroc", method, name).percent()) for method in titles},
-        "difference, points": tables.one_line(many_models.difference("auroc", "denoiser_profile", "partial_250", name).percent()),
+        **{
+            titles[method]: tables.one_line(many_models.interval("auroc", method, name).percent())
+            for method in titles
+        },
+        "difference, points": tables.one_line(
+            many_models.difference("auroc", "denoiser_profile", "partial_250", name).percent()
+        ),
         "times faster": f"{each.wall_seconds['partial_250/score'] / each.wall_seconds['denoiser_profile/score']:.1f}",
     }
     for name, (each, _) in pairs.items()
@@ -327,7 +351,9 @@ examples = np.concatenate([base] + [corrupt(base, name, seed=2, indices=[3]) for
 noise_error = make_scorer("eps_error", evaluator)
 usual = noise_error.maps(split.validation[:20]).mean(axis=(0, 2, 3))  # (levels,)
 maps = {
-    "one level": make_scorer("one_level", evaluator).maps(examples).reshape(len(examples), *examples.shape[1:3]),
+    "one level": make_scorer("one_level", evaluator)
+    .maps(examples)
+    .reshape(len(examples), *examples.shape[1:3]),
     "ten levels": (noise_error.maps(examples) / usual[:, None, None]).mean(axis=1),
     "partial\ndiffusion": make_scorer("partial", evaluator).maps(examples),
 }
@@ -360,9 +386,13 @@ p_values = {
 same_digits = conformal_p_values(distance[fitted], distance[fresh])
 stated = np.arange(1, 31) / 100
 observed = {
-    "profile, separate held-out digits": np.array([(p_values["denoiser's profile"] <= rate).mean() for rate in stated]),
+    "profile, separate held-out digits": np.array(
+        [(p_values["denoiser's profile"] <= rate).mean() for rate in stated]
+    ),
     "profile, the digits it was fitted on": np.array([(same_digits <= rate).mean() for rate in stated]),
-    "one level, held-out digits": np.array([(p_values["error, one level"] <= rate).mean() for rate in stated]),
+    "one level, held-out digits": np.array(
+        [(p_values["error, one level"] <= rate).mean() for rate in stated]
+    ),
 }
 drawn = np.floor(stated * (num_calibrated + 1) + 1e-9)  # held-out digits above the line
 band = np.stack(
@@ -405,7 +435,11 @@ display(
             if same_run
             else "The comparison asked an earlier training of the same configuration than the one whose levels and maps are shown here. "
         )
-        + (f"Since then code changed in {', '.join(f'`{name}`' for name in changed)}." if changed else "The code is the code of the runs.")
+        + (
+            f"Since then code changed in {', '.join(f'`{name}`' for name in changed)}."
+            if changed
+            else "The code is the code of the runs."
+        )
     )
 )
 

@@ -324,9 +324,7 @@ def test_a_training_that_diverges_is_one_sentence(
 ) -> None:
     from diffad.training import trainer
 
-    monkeypatch.setattr(
-        trainer, "l_simple", lambda model, x_0, t, *_: model.predict(x_0, t).mean() * np.nan
-    )
+    monkeypatch.setattr(trainer, "l_simple", lambda model, x_0, t, *_: model.predict(x_0, t).mean() * np.nan)
     assert "the loss became nan in update 1" in refused("train", "digits", "--out", tmp_path / "m", *QUICK)
     assert not (tmp_path / "m").exists()
 

@@ -26,7 +26,11 @@ def finished(tmp_path_factory):
 
 
 def comparison(finished, **changes):
-    edition = {"runs": {"tiny": str(finished)}, "protocol_parameters": {"per_group": 6}, "held_out": 25} | changes
+    edition = {
+        "runs": {"tiny": str(finished)},
+        "protocol_parameters": {"per_group": 6},
+        "held_out": 25,
+    } | changes
     return Comparison.model_validate(
         {"name": "all", "title": "All", "scorers": SCORED, "editions": {"smoke": edition}}
     )

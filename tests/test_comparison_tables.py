@@ -21,7 +21,10 @@ def finished():
     scores = RunScores(
         labels,
         np.repeat(["clean", "blur", "fog"], 10),
-        {name: rng.normal(size=30) + strength * labels for name, strength in zip(SCORERS, (0, 1, 5), strict=True)},
+        {
+            name: rng.normal(size=30) + strength * labels
+            for name, strength in zip(SCORERS, (0, 1, 5), strict=True)
+        },
     )
     record = new_record(
         scores,
@@ -75,7 +78,9 @@ def test_inverted_groups_are_counted(finished):
     record, scores = finished
     turned = RunScores(scores.labels, scores.groups, {**scores.by_method, "both": -scores.by_method["both"]})
     record = record.model_copy(update={"metrics": compute_metrics(turned, record.evaluation)})
-    table = comparison_tables.inversion_table(record, comparison_tables.scorer_overview(record)).set_index("name")
+    table = comparison_tables.inversion_table(record, comparison_tables.scorer_overview(record)).set_index(
+        "name"
+    )
     assert table.loc["both", "inverted beyond chance"] == 2
     assert table.loc["walk", "inverted beyond chance"] == 0
     assert table.index[-1] == "both"
@@ -85,7 +90,9 @@ def test_published_rows_cite_and_ours_stand_among_them():
     table = published_table(ONE_CLASS_CIFAR10, [("here", "70.0 (69.0, 71.0)", "normal images alone")])
     lines = table.splitlines()[2:]
     assert all("{cite:p}`" in line for line in lines if "**" not in line)
-    assert [number for number, line in enumerate(lines) if "**here**" in line] == [1]  # after Deep SVDD's 64.8
+    assert [number for number, line in enumerate(lines) if "**here**" in line] == [
+        1
+    ]  # after Deep SVDD's 64.8
 
 
 def test_the_leaky_table_has_a_figure_everywhere():

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from diffad import experiments
+from diffad.configuration import HEADLINES, Experiment
 from diffad.datasets.split import Split
 from diffad.errors import CheckpointError, DataNotFound, RecordError
-from diffad.configuration import HEADLINES, Experiment
 from diffad.experiments import read_run, record_folder, run_experiment
 from diffad.methods import level_name, score_diffusion
 from diffad.records import RecordClaim, list_records, mismatches, read_record
-
 
 CONTENT = {
     "name": "tiny",
@@ -212,7 +211,11 @@ def test_each_cell_has_its_own_split_and_record(tmp_path):
 
 @pytest.mark.parametrize(
     ("cells", "cell", "message"),
-    [(CELLS, None, "got None, expected one of stripes, dots"), (CELLS, "dot", "got 'dot'"), ({}, "dots", "got 'dots', expected none")],
+    [
+        (CELLS, None, "got None, expected one of stripes, dots"),
+        (CELLS, "dot", "got 'dot'"),
+        ({}, "dots", "got 'dots', expected none"),
+    ],
 )
 def test_a_cell_that_is_not_there_is_refused(tmp_path, cells, cell, message):
     with pytest.raises(ValueError, match=f"cell: {message}"):

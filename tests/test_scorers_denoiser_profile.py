@@ -29,7 +29,9 @@ def test_the_mean_over_channels_is_the_reconstruction_error(model, metric):
 
 
 def test_the_channels_are_kept_apart():
-    colour = ModelConfig(network_parameters={"image_size": 8, "channels": 3, "size": "tiny"}, num_steps=50).build()
+    colour = ModelConfig(
+        network_parameters={"image_size": 8, "channels": 3, "size": "tiny"}, num_steps=50
+    ).build()
     images = noise_images(6, shape=(8, 8, 3))
     images[..., 1] = 0  # one channel that is easier or harder than the two others
     view = profile(colour).measure(images)

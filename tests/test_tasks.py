@@ -73,7 +73,10 @@ def test_the_table_has_a_row_a_method_best_first(tasks):
 
 
 def test_the_best_method_is_that_with_the_highest_mean(tasks):
-    assert task_tables.best_method(evaluate_tasks(tasks, ["noise", "good"], num_resamples=20), ["noise", "good"]) == "good"
+    assert (
+        task_tables.best_method(evaluate_tasks(tasks, ["noise", "good"], num_resamples=20), ["noise", "good"])
+        == "good"
+    )
 
 
 def test_parts_are_means_over_their_own_tasks(tasks):

@@ -279,7 +279,9 @@ def _draw_from_each_class(
     classes = [tested[test.labels[tested] == each] for each in np.unique(test.labels[tested])]
     fewest = min(map(len, classes))
     if not 1 <= per_class <= fewest:
-        raise ValueError(f"per_class must lie in 1..{fewest} (test images of the smallest class), got {per_class}")
+        raise ValueError(
+            f"per_class must lie in 1..{fewest} (test images of the smallest class), got {per_class}"
+        )
     return np.sort(np.concatenate([rng.permutation(each)[:per_class] for each in classes]))
 
 

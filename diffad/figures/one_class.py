@@ -21,7 +21,9 @@ def score_histograms(labels: np.ndarray, scores_by_title: Mapping[str, np.ndarra
     labels: (n,) of 0 and 1. scores_by_title: {title: (n,) positive scores}. Each panel's title gives the AUROC in %.
     """
     if not scores_by_title or any((np.asarray(each) <= 0).any() for each in scores_by_title.values()):
-        raise ValueError("scores_by_title: got no score, or one that is not positive, expected positive scores")
+        raise ValueError(
+            "scores_by_title: got no score, or one that is not positive, expected positive scores"
+        )
     figure = Figure(figsize=(8, 2.9), layout="constrained")
     axes = figure.subplots(1, len(scores_by_title), squeeze=False)[0]
     for axis, (title, scores) in zip(axes, scores_by_title.items(), strict=True):
@@ -50,7 +52,9 @@ def image_rows(rows: Mapping[str, np.ndarray]) -> Figure:
     """
     counts = {len(images) for images in rows.values()}
     if len(counts) != 1 or 0 in counts:
-        raise ValueError(f"rows: got rows of {sorted(counts)} images, expected equally many in each, at least one")
+        raise ValueError(
+            f"rows: got rows of {sorted(counts)} images, expected equally many in each, at least one"
+        )
     (count,) = counts
     figure = Figure(figsize=(0.72 * count + 1.6, 0.76 * len(rows) + 0.1), layout="constrained")
     axes = figure.subplots(len(rows), count, squeeze=False)

@@ -60,7 +60,9 @@ def cost_and_accuracy(overview: pd.DataFrame) -> Figure:
                 label=family,
             )
     for number, (place, height) in enumerate(zip(places, 100 * overview["estimate"], strict=True), start=1):
-        axis.text(place, height, number, color="white", fontsize=7, weight="bold", ha="center", va="center_baseline")
+        axis.text(
+            place, height, number, color="white", fontsize=7, weight="bold", ha="center", va="center_baseline"
+        )
     axis.set(xscale="log", xlabel="network evaluations an image (NFE)", ylabel="mean AUROC in %")
     ticks = _apart(np.unique(costs))
     axis.xaxis.set_major_locator(FixedLocator(ticks))
@@ -99,7 +101,10 @@ def departures_from_chance(results: GroupResults, groups: Sequence[str]) -> Figu
     """
     methods = results.methods
     if not groups or len(methods) > len(BARS):
-        raise ValueError(f"departures_from_chance: got {len(groups)} groups and {len(methods)} methods, expected 1 or more and at most {len(BARS)}")
+        raise ValueError(
+            f"departures_from_chance: got {len(groups)} groups and {len(methods)} methods, "
+            f"expected 1 or more and at most {len(BARS)}"
+        )
     figure = Figure(figsize=(7.5, (0.17 * len(methods) + 0.16) * len(groups) + 1.3), layout="constrained")
     axis = figure.subplots()
     thickness = 0.8 / len(methods)
@@ -125,12 +130,16 @@ def departures_from_chance(results: GroupResults, groups: Sequence[str]) -> Figu
     for label, group in zip(axis.get_yticklabels(), groups, strict=True):
         label.set_fontweight("bold" if group == MEAN_OVER_GROUPS else "normal")
     axis.tick_params(axis="y", length=0)
-    axis.set(xlim=(0, 100), ylim=(len(groups) - 0.4, -0.6), xlabel="AUROC in %: left of 50 the score is inverted")
+    axis.set(
+        xlim=(0, 100), ylim=(len(groups) - 0.4, -0.6), xlabel="AUROC in %: left of 50 the score is inverted"
+    )
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=min(3, len(methods)))
     return figure
 
 
-def error_map_rows(images: np.ndarray, maps_by_scorer: Mapping[str, np.ndarray], names: Sequence[str]) -> Figure:
+def error_map_rows(
+    images: np.ndarray, maps_by_scorer: Mapping[str, np.ndarray], names: Sequence[str]
+) -> Figure:
     """Images on top, and below them what each scorer finds wrong where; a scorer a row, on a scale of its own.
 
     images: uint8 (n, height, width, 1 or 3). maps_by_scorer: {name: (n, height, width)}. names: n short titles.
@@ -138,7 +147,9 @@ def error_map_rows(images: np.ndarray, maps_by_scorer: Mapping[str, np.ndarray],
     count = len(images)
     if any(len(maps) != count for maps in maps_by_scorer.values()) or len(names) != count or not count:
         raise ValueError(f"images: got {count}, expected as many maps of every scorer, and as many names")
-    figure = Figure(figsize=(0.88 * count + 1.6, 0.95 * (1 + len(maps_by_scorer)) + 0.4), layout="constrained")
+    figure = Figure(
+        figsize=(0.88 * count + 1.6, 0.95 * (1 + len(maps_by_scorer)) + 0.4), layout="constrained"
+    )
     axes = figure.subplots(1 + len(maps_by_scorer), count, squeeze=False)
     for column in range(count):
         show_image(axes[0, column], images[column])
@@ -156,7 +167,10 @@ def error_map_rows(images: np.ndarray, maps_by_scorer: Mapping[str, np.ndarray],
 
 
 def calibration(
-    p_values: Mapping[str, np.ndarray], stated: np.ndarray, observed: Mapping[str, np.ndarray], band: np.ndarray
+    p_values: Mapping[str, np.ndarray],
+    stated: np.ndarray,
+    observed: Mapping[str, np.ndarray],
+    band: np.ndarray,
 ) -> Figure:
     """Left: p-values of fresh normals against the uniform law. Right: false-positive rates, stated and observed.
 
@@ -170,9 +184,18 @@ def calibration(
     left, right = figure.subplots(1, 2)
     for (name, values), (colour, dash) in zip(p_values.items(), _lines(), strict=False):
         ranked = np.sort(values)
-        left.step(ranked, np.arange(1, len(ranked) + 1) / len(ranked), where="post", color=colour, linestyle=dash, label=name)
+        left.step(
+            ranked,
+            np.arange(1, len(ranked) + 1) / len(ranked),
+            where="post",
+            color=colour,
+            linestyle=dash,
+            label=name,
+        )
     left.plot((0, 1), (0, 1), color="0.5", linewidth=0.8, linestyle=":")
-    left.set(xlabel="p-value", ylabel="share of fresh normals below it", xlim=(0, 1), ylim=(0, 1), box_aspect=1)
+    left.set(
+        xlabel="p-value", ylabel="share of fresh normals below it", xlim=(0, 1), ylim=(0, 1), box_aspect=1
+    )
     right.fill_between(100 * stated, *(100 * band), color="0.9", label="what chance allows")
     right.plot(100 * stated, 100 * stated, color="0.5", linewidth=0.8, linestyle=":")
     for (name, shares), (colour, dash) in zip(observed.items(), _lines(), strict=False):
@@ -185,4 +208,6 @@ def calibration(
 
 
 def _lines():
-    return zip((OKABE_ITO["blue"], OKABE_ITO["vermilion"], OKABE_ITO["green"]), ("-", "--", "-."), strict=True)
+    return zip(
+        (OKABE_ITO["blue"], OKABE_ITO["vermilion"], OKABE_ITO["green"]), ("-", "--", "-."), strict=True
+    )

@@ -1,11 +1,11 @@
 """Anomaly scores: (diffusion model, data) -> a number an item, higher = more anomalous, and where it can, a map.
 
-    reconstruction, inpainting   the paper's family: take something away, let the model put it back, compare
-    density, diffusion_time      how probable an item is, and how much noise would explain it
-    score                        what the network's own answer says
-    calibration, complexity      from a profile to one score; corrections for what is easy or hard in general
-    evaluator, base              one way to ask the network, and what every scorer offers
-    registry                     all of them by name
+reconstruction, inpainting   the paper's family: take something away, let the model put it back, compare
+density, diffusion_time      how probable an item is, and how much noise would explain it
+score                        what the network's own answer says
+calibration, complexity      from a profile to one score; corrections for what is easy or hard in general
+evaluator, base              one way to ask the network, and what every scorer offers
+registry                     all of them by name
 """
 
 from diffad.scorers.base import ProfileScorer, Scorer, ScorerStack

@@ -127,9 +127,7 @@ def inpainting(
     return MaskedInpainting(evaluator, num_steps, cells, _time(evaluator, start), metric)
 
 
-def eps_error(
-    evaluator: Evaluator, levels: Sequence[float] = DEFAULT_LEVELS, num_draws: int = 2
-) -> EpsError:
+def eps_error(evaluator: Evaluator, levels: Sequence[float] = DEFAULT_LEVELS, num_draws: int = 2) -> EpsError:
     """Error of the predicted noise at levels t / T."""
     return EpsError(evaluator, _times(evaluator, levels), num_draws)
 
@@ -194,9 +192,7 @@ SCORERS: dict[str, ScorerEntry] = {
     "inpainting": ScorerEntry(
         "checkerboard inpainting", RECONSTRUCTION, inpainting, "liu2023lmd", has_maps=True, kinds=SPATIAL
     ),
-    "bound": ScorerEntry(
-        "variational bound", DENSITY, VariationalBound, "ho2020denoising", has_profile=True
-    ),
+    "bound": ScorerEntry("variational bound", DENSITY, VariationalBound, "ho2020denoising", has_profile=True),
     "ode_likelihood": ScorerEntry("ODE likelihood", DENSITY, OdeLikelihood, "song2021sde"),
     "typicality": ScorerEntry(
         "typicality of the bound", DENSITY, typicality, "nalisnick2019typicality", needs_normals=True
@@ -216,7 +212,9 @@ SCORERS: dict[str, ScorerEntry] = {
     "score_norm": ScorerEntry(
         "score norm, ten levels", SCORE, score_norm, "mahmood2021msma", has_profile=True, has_maps=True
     ),
-    "path": ScorerEntry("bend of the denoising path", SCORE, DenoisingPath, "heng2024diffpath", has_profile=True),
+    "path": ScorerEntry(
+        "bend of the denoising path", SCORE, DenoisingPath, "heng2024diffpath", has_profile=True
+    ),
     "calibrated": ScorerEntry(
         "noise error, calibrated", SCORE, calibrated, "liu2025survey", needs_normals=True
     ),

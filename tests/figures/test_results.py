@@ -57,7 +57,9 @@ def test_roc_curves_pass_through_the_rates_and_state_the_area():
     assert_no_overlap(texts_of(figure), draw(figure))
     whole, few = figure.axes
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert entries == [f"{method_title(name)}  {100 * auroc(labels, values):.1f}" for name, values in scores.items()]
+    assert entries == [
+        f"{method_title(name)}  {100 * auroc(labels, values):.1f}" for name, values in scores.items()
+    ]
     lines = [line for line in whole.lines if not line.get_label().startswith("_")]
     for line, values in zip(lines, scores.values(), strict=True):
         false_rate, true_rate = line.get_data()
