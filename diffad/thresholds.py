@@ -9,12 +9,14 @@ Flagging what has p <= alpha flags a share alpha of normal images, whatever the 
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from diffad.scorers import COMBINATIONS, DEFAULT_LEVELS, LevelCalibration
+from diffad.scorers import COMBINATIONS, DEFAULT_LEVELS, LevelCalibration, ProfileCalibration
+from diffad.scorers.denoiser_profile import NormalDistance
 
 FEWEST_HELD_OUT = 3  # each is scored under a calibration on the others, and that takes two
 CALIBRATION_FOLDS = 20
@@ -77,7 +79,12 @@ def num_held_out(
     return max(needed, min(round(fraction * num_items), most, num_items // 2))
 
 
-def cross_fitted_scores(profile: np.ndarray, rule: str, folds: int = CALIBRATION_FOLDS) -> np.ndarray:
+def cross_fitted_scores(
+    profile: np.ndarray,
+    rule: str,
+    folds: int = CALIBRATION_FOLDS,
+    calibrate: Callable[[np.ndarray], ProfileCalibration | NormalDistance] = LevelCalibration,
+) -> np.ndarray:
     """Scores of held-out normals, each under a calibration that did not see it.
 
     Scored under a calibration on themselves they would look more normal than new normals do, and a threshold set on
@@ -87,6 +94,7 @@ def cross_fitted_scores(profile: np.ndarray, rule: str, folds: int = CALIBRATION
         profile: errors (n, levels), n >= 3.
         rule: see `LevelCalibration.combine`.
         folds: parts that are left out in turn, at most n.
+        calibrate: makes a calibration of the others' profile.
 
     Returns:
         float64 (n,).
@@ -95,7 +103,7 @@ def cross_fitted_scores(profile: np.ndarray, rule: str, folds: int = CALIBRATION
     scores = np.empty(len(profile))
     for left_out in range(fold.max() + 1):
         inside = fold == left_out
-        scores[inside] = LevelCalibration(profile[~inside]).combine(profile[inside], rule)
+        scores[inside] = calibrate(profile[~inside]).combine(profile[inside], rule)
     return scores
 
 

@@ -49,7 +49,7 @@ def unseen(detector: DiffusionDetector) -> np.ndarray:
 
 # --- presets ---
 
-EVALUATIONS = {"ddpm": 10, "dit": 10, "dte": 1, "fast": 2, "best": 20}  # of images
+EVALUATIONS = {"ddpm": 10, "dit": 10, "dte": 1, "fast": 2, "profile": 10, "best": 20}  # of images
 CASES = [(preset, kind) for preset, kinds in PRESETS.items() for kind in kinds]
 
 
@@ -79,10 +79,10 @@ def test_fast_asks_the_network_at_most_twice() -> None:
 
 
 def test_a_preset_that_does_not_exist_or_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="preset: got 'huge', expected one of ddpm, dit, dte, fast, best"):
+    with pytest.raises(ValueError, match="preset: got 'huge', expected one of ddpm, dit, dte, fast, profile, best"):
         vector_detector(preset="huge").fit(vectors())
     with pytest.raises(
-        ValueError, match="preset: got 'dit' for vectors, expected one of ddpm, dte, fast, best"
+        ValueError, match="preset: got 'dit' for vectors, expected one of ddpm, dte, fast, profile, best"
     ):
         vector_detector(preset="dit").fit(vectors())
 
@@ -210,7 +210,7 @@ def test_unfitted_use_is_refused(method: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit_norm", [False, True])
-@pytest.mark.parametrize("preset", ["ddpm", "dte", "best"])
+@pytest.mark.parametrize("preset", ["ddpm", "dte", "profile", "best"])
 def test_constant_columns_are_taken(preset: str, unit_norm: bool) -> None:
     train = np.column_stack([vectors(), np.full(60, 7.0), np.zeros(60)])
     detector = vector_detector(preset=preset, unit_norm=unit_norm).fit(train)

@@ -1,11 +1,12 @@
 """Named ways to make a detector: which denoiser, and how what it says becomes a score.
 
-    ddpm   the paper's method: a U-Net (a perceptron for vectors), partial diffusion in ten DDIM steps, squared error
-    dit    the same with a diffusion transformer; images only
-    dte    diffusion-time estimation (Livernoche et al. 2024): a classifier guesses how noisy its input is
-    fast   images: two noise levels, one evaluation each, read as a profile
-    best   images: ten noise levels, two antithetic noises each, read as a profile
-           vectors, both: the exact denoiser of the training rows (`diffad.empirical`), one evaluation, no training
+    ddpm     the paper's method: a U-Net (a perceptron for vectors), partial diffusion in ten DDIM steps, squared error
+    dit      the same with a diffusion transformer; images only
+    dte      diffusion-time estimation (Livernoche et al. 2024): a classifier guesses how noisy its input is
+    fast     images: two noise levels, one evaluation each, read as a profile
+    profile  ten noise levels, one evaluation each, errors by channel beside what the bottleneck sees
+    best     images: ten noise levels, two antithetic noises each, read as a profile
+             vectors, fast and best: the exact denoiser of the training rows (`diffad.empirical`), one evaluation, no training
 
 A profile is read two-sided, by its Mahalanobis distance from the profiles of held-out normals: an item is anomalous
 where its errors are unlike theirs, larger or smaller, or go together as theirs do not (`diffad.scorers.calibration`).
@@ -15,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diffad.inputs import InputKind
-from diffad.scorers import DEFAULT_LEVELS
+from diffad.scorers import DEFAULT_LEVELS, LevelCalibration
+from diffad.scorers.denoiser_profile import NormalDistance
 
 SMALLEST_OF_SIZE = {
     "medium": 64,
@@ -23,6 +25,9 @@ SMALLEST_OF_SIZE = {
     "tiny": 0,
 }  # pixels from which a U-Net of that size is the default
 SMALLEST_OF_PATCH = {8: 128, 4: 32, 2: 0}  # pixels from which a transformer cuts patches of that size
+
+# Errors, on a logarithmic scale and with every rule; or numbers of any sign, by their Mahalanobis distance alone.
+CALIBRATIONS = {"levels": LevelCalibration, "rows": NormalDistance}
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Preset:
         rule: how the scorer's profile becomes one number (`ProfileCalibration.combine`); None where the scorer
             gives one number by itself.
         trains_scorer: whether the scorer learns in the denoiser's place, which is then left untrained.
+        calibration: of `CALIBRATIONS`: what learns from profiles of held-out normals how far off another is.
     """
 
     network: str | None
@@ -43,6 +49,7 @@ class Preset:
     parameters: Mapping
     rule: str | None = None
     trains_scorer: bool = False
+    calibration: str = "levels"
 
 
 PAPER = {"start": 0.25, "num_steps": 10}
@@ -62,6 +69,10 @@ PRESETS: dict[str, dict[InputKind, Preset]] = {
     "fast": {
         "images": Preset("unet", "eps_error", {"levels": (0.05, 0.5), "num_draws": 1}, "mahalanobis"),
         "vectors": EMPIRICAL,
+    },
+    "profile": {
+        "images": Preset("unet", "denoiser_profile", {}, "mahalanobis", calibration="rows"),
+        "vectors": Preset("mlp", "denoiser_profile", {}, "mahalanobis", calibration="rows"),
     },
     "best": {
         "images": Preset("unet", "eps_error", BEST, "mahalanobis"),

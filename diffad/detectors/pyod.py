@@ -21,11 +21,11 @@ from diffad.detectors.empirical import EmpiricalScoring
 from diffad.detectors.held_out import split_held_out
 from diffad.detectors.maps import relative_maps
 from diffad.detectors.preparation import Preparation, checked, kind_of
-from diffad.detectors.presets import find_preset, network_defaults
+from diffad.detectors.presets import CALIBRATIONS, find_preset, network_defaults
 from diffad.detectors.pyod_files import packed_model, read_fitted, unpacked_model, write_fitted
 from diffad.detectors.scoring import learn_scorer, taken_up
 from diffad.model import ModelConfig
-from diffad.scorers import Evaluator, LevelCalibration, Scorer
+from diffad.scorers import Evaluator, Scorer
 from diffad.thresholds import (
     FEWEST_HELD_OUT,
     conformal_p_values,
@@ -57,7 +57,7 @@ class DiffusionDetector(BaseDetector):
 
     Args:
         contamination: share of the training rows that `labels_` flags, in (0, 0.5].
-        preset: "ddpm", "dit", "dte", "fast" or "best"; see `diffad.detectors.presets`. What follows on training
+        preset: "ddpm", "dit", "dte", "fast", "profile" or "best"; see `diffad.detectors.presets`. What follows on training
             means nothing to "fast" and "best" on vectors.
         false_positive_rate: share of new normals that `predict` may flag, in (0, 0.5]; None keeps PyOD's threshold.
         held_out_fraction: share of the rows that is not trained on, in (0, 1); at least 3 rows are held out, at most
@@ -304,8 +304,9 @@ class DiffusionDetector(BaseDetector):
         if self.preset_.rule is None:
             self.calibration_, self.held_out_scores_ = None, profile[:, 0]
         else:
-            self.calibration_ = LevelCalibration(profile)
-            self.held_out_scores_ = cross_fitted_scores(profile, self.preset_.rule)
+            calibrate = CALIBRATIONS[self.preset_.calibration]
+            self.calibration_ = calibrate(profile)
+            self.held_out_scores_ = cross_fitted_scores(profile, self.preset_.rule, calibrate=calibrate)
 
     def _learn_scores(self, scores: np.ndarray) -> None:
         """Set what PyOD derives from the scores of all rows, (n,)."""

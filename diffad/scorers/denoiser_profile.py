@@ -132,6 +132,12 @@ class NormalDistance:
         rows = self._checked(np.asarray(rows, dtype=np.float64))[:, self.varies]
         return np.sqrt(self.covariance.mahalanobis((rows - self.mean) / self.scale))
 
+    def combine(self, rows: np.ndarray, rule: str) -> np.ndarray:
+        """As `ProfileCalibration.combine`, for the one rule "mahalanobis"; ValueError for another."""
+        if rule != "mahalanobis":
+            raise ValueError(f"rule: got {rule!r}, expected 'mahalanobis'")
+        return self(rows)
+
     def _checked(self, rows: np.ndarray) -> np.ndarray:
         if rows.ndim != 2 or rows.shape[1] != self.num_columns:
             raise ValueError(f"rows: got shape {rows.shape}, expected (n, {self.num_columns or 'columns'})")
@@ -154,22 +160,26 @@ class DenoiserDistance(Scorer):
     def __init__(self, profile: DenoiserProfile, of: str = "profile"):
         if of not in DESCRIPTIONS:
             raise ValueError(f"of: got {of!r}, expected one of {', '.join(DESCRIPTIONS)}")
-        self.profile, self.of, self.evaluator = profile, of, profile.evaluator
+        self.view, self.of, self.evaluator = profile, of, profile.evaluator
 
     @property
     def evaluations_per_image(self) -> int:
         """Network evaluations an image (NFE)."""
-        return self.profile.evaluations_per_image
+        return self.view.evaluations_per_image
+
+    def profile(self, images: np.ndarray) -> np.ndarray:
+        """What is compared with normals: rows of data at rest (n, ...), float64 (n, columns)."""
+        return self.view.measure(images).rows(self.of)
 
     def fit(self, normals: np.ndarray) -> Self:
         """Learn from held-out normals (n, ...) what is usual; n >= 2."""
-        self.distance_ = NormalDistance(self.profile.measure(normals).rows(self.of))
+        self.distance_ = NormalDistance(self.profile(normals))
         return self
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Anomaly scores of data at rest (n, ...): float64 (n,), higher = more anomalous."""
         check_fitted(self, "distance_")
-        return self.distance_(self.profile.measure(images).rows(self.of))
+        return self.distance_(self.profile(images))
 
 
 @contextlib.contextmanager
