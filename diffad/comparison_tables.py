@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from diffad.evaluation import GroupResults, evaluate_groups
+from diffad.evaluation import MEAN_OVER_GROUPS, GroupResults, evaluate_groups
 from diffad.run_record import RunRecord, RunScores
 from diffad.scorers import SCORERS
 from diffad.tables import one_header, one_line
@@ -86,7 +86,8 @@ def scorer_results(record: RunRecord, scores: RunScores, titles: dict[str, str])
 
 def recorded_aurocs(record: RunRecord, methods: Sequence[str]) -> pd.DataFrame:
     """The recorded AUROC in [0, 1] of each group of anomalies (rows) by each method (columns)."""
-    table = record.table().query("metric == 'auroc' and group != @MEAN_OVER_GROUPS")
+    table = record.table()
+    table = table[(table["metric"] == "auroc") & (table["group"] != MEAN_OVER_GROUPS)]
     return table.pivot(index="group", columns="method", values="estimate")[list(methods)]
 
 
@@ -96,7 +97,8 @@ def inversion_table(record: RunRecord, overview: pd.DataFrame) -> pd.DataFrame:
     Columns: name (the record's), scorer (its title), "inverted beyond chance" (groups whose whole interval lies below
     0.5), "worst group" and "its AUROC, %"; the fewest inverted first.
     """
-    table = record.table().query("metric == 'auroc' and group != @MEAN_OVER_GROUPS")
+    table = record.table()
+    table = table[(table["metric"] == "auroc") & (table["group"] != MEAN_OVER_GROUPS)]
     rows = []
     for name, title in overview["title"].items():
         groups = table[table["method"] == name]
