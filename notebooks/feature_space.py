@@ -397,13 +397,15 @@ def overlay(category, protocol="redrawn", most=6):
     else:  # without masks no map was recorded: fit the same detector again
         maps = FeatureMapDetector().fit(split.train, split.validation).scores(split.test[picked]).maps
     outlines = None if masks is None else masks[picked] != 0
-    return map_overlays(split.test[picked], maps, [scores.groups[row] for row in picked], outlines)
+    logarithms = np.log(maps)  # one strong defect would else leave nothing of the others
+    usual = float(np.quantile(logarithms[scores.labels[picked] == 0], 0.99))
+    return map_overlays(split.test[picked], logarithms, [scores.groups[row] for row in picked], outlines, usual)
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Toothbrushes: images, and their error maps laid over them.", "name": "fig-features-toothbrush"}, "image": {"alt": "Two rows of pictures of toothbrushes, above as they are, below under an error map that glows where bristles are missing or bent, inside the outlined true regions."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Toothbrushes: images, and the logarithm of their error maps laid over them. What is usual in the good image stays clear.", "name": "fig-features-toothbrush"}, "image": {"alt": "Two rows of pictures of toothbrushes, above as they are, below under an error map; the true defects, strands of bristles that are missing, bent or foreign, are outlined."}}
 overlay(categories[0])
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Screws: images, and their error maps laid over them.", "name": "fig-features-screw"}, "image": {"alt": "Two rows of pictures of screws in various directions, above as they are, below under an error map that is brighter where the features are unusual."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Screws: the same. Much of what is found lies at the border, where a screw touches it in a direction that few training images have: the denoiser knows the place, and a screw has none of its own.", "name": "fig-features-screw"}, "image": {"alt": "Two rows of pictures of screws in various directions, above as they are, below under an error map that is brighter where the features are unusual."}}
 overlay(categories[-1])
 
 # %% [markdown]

@@ -409,7 +409,7 @@ figures.error_map_rows(examples, maps, ["clean", *chosen])
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Left: conformal p-values of fresh clean digits; they should rise along the diagonal. Right: share of fresh clean digits flagged against the share promised. Grey: where 95 of 100 draws of digits would lie.", "name": "fig-scorers-calibration"}, "image": {"alt": "Two panels. Left, two curves of p-values close to the diagonal. Right, the line for separate held-out digits stays within the grey band; the line for digits that the distance was fitted on lies far above it."}}
 held_out = split.validation[: num_fitted + num_calibrated + num_fresh]
 assert len(held_out) == num_fitted + num_calibrated + num_fresh, "too few held-out digits for the three sets"
-view = make_scorer("denoiser_profile", evaluator).profile.measure(held_out)
+view = make_scorer("denoiser_profile", evaluator).view.measure(held_out)
 fitted, calibrated, fresh = np.split(np.arange(len(held_out)), [num_fitted, num_fitted + num_calibrated])
 level_errors = view.level_errors[:, list(asked["scoring"]["levels"]).index(asked["scoring"]["single_level"])]
 distance = NormalDistance(view.rows()[fitted])(view.rows())
