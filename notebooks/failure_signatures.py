@@ -59,7 +59,7 @@ split = clean_versus_corrupted(dataset, per_group=per_group)
 settings = {"num_updates": num_updates, "learning_rate": 2e-3}
 display(
     Markdown(
-        f"**This page:** the *smoke* edition: {len(split.train):,} clean digits of `{dataset}` to train on, and a test "
+        f"**This page:** {len(split.train):,} clean digits of `{dataset}` to train on, and a test "
         f"set of {per_group} other clean digits and as many under each of fifteen corruptions."
     )
 )

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from diffad.whitening import ShrunkWhitening, UnitNorm
 
@@ -16,9 +17,18 @@ def rows(num_rows=400, features=6, seed=0):
     return rng.normal(size=(num_rows, features)) @ rng.normal(size=(features, features)) + 5
 
 
-@parametrize_with_checks([UnitNorm(), ShrunkWhitening()])
+CHECKS = [
+    pytest.param(estimator, check, id=f"{type(estimator).__name__}-{number}-{check.func.__name__}")
+    for estimator in (UnitNorm(), ShrunkWhitening())
+    for number, (_, check) in enumerate(estimator_checks_generator(estimator))
+    # The checks of other array libraries need SCIPY_ARRAY_API in the environment before scipy is imported.
+    if not check.func.__name__.startswith("check_array_api")
+]
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_scikit_learns_conventions_hold(estimator, check):
-    check(estimator)
+    check(clone(estimator))
 
 
 @pytest.mark.parametrize("shape", [(400, 6), (20, 50)])
