@@ -52,9 +52,9 @@ class Project:
         self.pages = [known for known in self.pages if known["page"] != page] + [entry | settings]
         self.write("notebooks/catalog.yaml", json.dumps({"pages": self.pages}))
 
-    def publish(self, *names: str, force: bool = False) -> runner.PublishingReport:
+    def publish(self, *names: str, force: bool = False, text_only: bool = False) -> runner.PublishingReport:
         self.lines: list[str] = []
-        return runner.publish(self.root, list(names), force, self.lines.append)
+        return runner.publish(self.root, list(names), force, self.lines.append, text_only)
 
     def executed(self, page: str) -> Path:
         return self.root / "book" / "chapters" / f"{page}.ipynb"

@@ -22,11 +22,21 @@ def run(
     pages: Annotated[
         list[str] | None, typer.Argument(help="pages to look at; all of them if none is named")
     ] = None,
-    force: Annotated[bool, typer.Option(help="run pages even if nothing changed")] = False,
+    force: Annotated[bool, typer.Option("--force", help="run pages even if nothing changed")] = False,
+    text_only: Annotated[
+        bool, typer.Option("--text-only", help="run nothing: renew the text of pages whose code is the same")
+    ] = False,
     root: Root = HERE,
 ) -> None:
-    """Run the notebooks that changed; exit code 1 if one failed."""
-    report = runner.publish(root.resolve(), pages, force, lambda line: print(line, flush=True))
+    """Run the notebooks that changed; exit code 1 if one failed.
+
+    A page of which only the text changed is not run: its outputs stay, with the new text around them.
+    """
+    if force and text_only:
+        raise DiffadError("got --force and --text-only, expected at most one of them")
+    report = runner.publish(
+        root.resolve(), pages, force, lambda line: print(line, flush=True), text_only=text_only
+    )
     if not report.ok:
         print(
             f"{len(report.faults)} of {len(report.outcomes)} notebooks failed: {', '.join(report.faults)}",

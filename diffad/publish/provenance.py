@@ -47,6 +47,9 @@ class Provenance(BaseModel):
     datasets: tuple[str, ...]
     inputs: Inputs
     run: Run
+    text_renewed: str = Field(
+        default="", description="date since which the text around the outputs is another"
+    )
 
 
 class PageState(BaseModel):
@@ -133,7 +136,12 @@ def page_note(provenance: Provenance, state: PageState | None) -> str:
 def page_footer(provenance: Provenance, state: PageState | None) -> str:
     """The line at the end of every computed page."""
     again = f" Run again on {state.reproduced} with the same outputs." if state and state.reproduced else ""
-    text = f"{describe_run(provenance)}{again} Source: `{provenance.source}`."
+    words = (
+        f" Text renewed on {provenance.text_renewed}, code and outputs as before."
+        if provenance.text_renewed
+        else ""
+    )
+    text = f"{describe_run(provenance)}{again}{words} Source: `{provenance.source}`."
     return f"```{{div}} provenance-footer\n{text}\n```\n"
 
 

@@ -14,7 +14,7 @@ from papermill import PapermillExecutionError
 
 from diffad.errors import DiffadError
 from diffad.publish import notebook as notebooks
-from diffad.publish import provenance
+from diffad.publish import provenance, renewal
 from diffad.publish.catalog import Catalog, Page, load_catalog
 from diffad.publish.inputs import Inputs, dataset_is_available, digest, page_inputs
 
@@ -26,7 +26,7 @@ class Plan:
     """What is to be done with a page, and why."""
 
     page: Page
-    action: Literal["run", "keep", "copy"]
+    action: Literal["run", "renew", "keep", "copy"]
     reason: str
     inputs: Inputs
     missing: tuple[str, ...] = ()
@@ -59,12 +59,18 @@ def read_executed(path: Path) -> NotebookNode | None:
         return None
 
 
-def plan_page(page: Page, root: Path, catalog: Catalog, force: bool = False) -> Plan:
-    """Decide whether a page is run, kept as it is, or shown from its committed copy because its data are
-    missing.
+def plan_page(page: Page, root: Path, catalog: Catalog, force: bool = False, text_only: bool = False) -> Plan:
+    """Decide whether a page is run, gets new text around its old outputs, is kept as it is, or is shown from its
+    committed copy because its data are missing.
 
     A page of the smoke edition is run once in every checkout, so that its figures were computed here; the
-    longer editions are run when something that they depend on changed.
+    longer editions are run when something that they depend on changed, other than their text.
+
+    Args:
+        page, root, catalog: the page, the project's folder, and the catalogue that it stands in.
+        force: run it even if nothing changed.
+        text_only: run nothing; a page that should be run gets new text if its code is the same, and is kept
+            otherwise.
 
     Raises:
         DiffadError: the data are missing and there is no committed copy to show.
@@ -75,26 +81,53 @@ def plan_page(page: Page, root: Path, catalog: Catalog, force: bool = False) -> 
     known = provenance.read_provenance(committed) if committed is not None else None
     changes = tuple(inputs.changes_since(known.inputs if known else None))
     missing = tuple(name for name in page.datasets if not dataset_is_available(name))
+    others = tuple(part for part in changes if part != "source")
+    new_text = "source" in changes and renewal.code_is_the_same(notebooks.read_source(page, root), committed)
     if missing:
         if known is None:
             fetch = " && ".join(f"diffad data fetch {name}" for name in missing)
             raise DiffadError(
                 f"page {page.page} has no executed notebook yet, and its data are missing: {fetch}"
             )
-        return Plan(page, "copy", f"data not here: {', '.join(missing)}", inputs, missing, changes)
-    if force:
-        return Plan(page, "run", "asked for", inputs, changes=changes)
-    if changes:
+        reason = f"data not here: {', '.join(missing)}"
+        if new_text:
+            return Plan(page, "renew", reason, inputs, missing, others)
+        return Plan(page, "copy", reason, inputs, missing, changes)
+    computed_here = known is not None and _computed_here(root, page, path, known.inputs.key)
+    must_run = _reason_to_run(page, known is not None, force, others if new_text else changes, computed_here)
+    if must_run and not text_only:
+        return Plan(page, "run", must_run, inputs, changes=changes)
+    if new_text:
+        return Plan(page, "renew", "only the text changed", inputs, changes=others)
+    if must_run:
         return Plan(
-            page, "run", "changed: " + ", ".join(changes) if known else "never run", inputs, changes=changes
+            page, "keep", f"left as it is, though it should be run ({must_run})", inputs, changes=changes
         )
-    state = provenance.read_state(root, page.page)
-    computed_here = (
-        state is not None and state.key == inputs.key and state.notebook == digest(path.read_bytes())
-    )
-    if page.edition == "smoke" and not (computed_here and state and state.how in ("run", "kept")):
-        return Plan(page, "run", "not yet run in this checkout", inputs)
     return Plan(page, "keep", "unchanged", inputs)
+
+
+def _reason_to_run(
+    page: Page, known: bool, force: bool, changes: tuple[str, ...], computed_here: bool
+) -> str:
+    """Why a page whose data are here must be run, in words; empty if it need not be."""
+    if force:
+        return "asked for"
+    if changes:
+        return "changed: " + ", ".join(changes) if known else "never run"
+    if page.edition == "smoke" and not computed_here:
+        return "not yet run in this checkout"
+    return ""
+
+
+def _computed_here(root: Path, page: Page, path: Path, key: str) -> bool:
+    """Whether the notebook at `path` was run in this checkout on the inputs with this key, or found up to date."""
+    state = provenance.read_state(root, page.page)
+    return (
+        state is not None
+        and state.key == key
+        and state.notebook == digest(path.read_bytes())
+        and state.how in ("run", "kept")
+    )
 
 
 def publish(
@@ -102,6 +135,7 @@ def publish(
     names: list[str] | None = None,
     force: bool = False,
     report_line: Callable[[str], None] = print,
+    text_only: bool = False,
 ) -> PublishingReport:
     """Bring the executed notebooks up to date. A page that fails leaves the others, and its own earlier copy,
     as they are.
@@ -111,6 +145,7 @@ def publish(
         names: pages to look at; all of them if empty.
         force: run every page whose data are at hand.
         report_line: takes one line for each page, and the traceback of a failure.
+        text_only: run nothing, only put new text around the outputs of pages whose code is the same.
 
     Raises:
         DiffadError: the catalogue cannot be read, or a name is not in it.
@@ -122,7 +157,7 @@ def publish(
         label = f"[{number}/{len(pages)}] {page.page:<24}"
         begun = time.perf_counter()
         try:
-            plan = plan_page(page, root, catalog, force)
+            plan = plan_page(page, root, catalog, force, text_only)
             if plan.action == "run":
                 report_line(f"{label} running ({plan.reason}) ...")
             outcome = carry_out(plan, root, catalog)
@@ -148,10 +183,14 @@ def carry_out(plan: Plan, root: Path, catalog: Catalog) -> str:
         same = run_page(plan, root, path)
         _write_state(plan, root, path, "run", reproduced=datetime.date.today().isoformat() if same else "")
         return "run again, same outputs" if same else "run"
+    if plan.action == "renew":
+        return renew_text(plan, root, path)
     if plan.action == "copy":
         _write_state(plan, root, path, "copy")
         stale = f"; since then, {' and '.join(plan.changes)} changed" if plan.changes else ""
         return f"recorded run shown, {plan.reason}{stale}"
+    if plan.changes:
+        return plan.reason
     state = provenance.read_state(root, plan.page.page)
     if state is None or state.key != plan.inputs.key or state.how not in ("run", "kept"):
         _write_state(plan, root, path, "kept")
@@ -177,6 +216,33 @@ def run_page(plan: Plan, root: Path, path: Path) -> bool:
     if before is None or not same or plan.changes:
         notebooks.write_whole(executed, path)
     return same
+
+
+def renew_text(plan: Plan, root: Path, path: Path) -> str:
+    """Put the source's text around the outputs at `path`, which stay; returns the outcome in words.
+
+    Raises:
+        NotebookFault: the source is not fit to be published.
+    """
+    page = plan.page
+    executed = nbformat.read(path, as_version=4)
+    known = provenance.Provenance.model_validate(executed.metadata[provenance.METADATA])
+    computed_here = _computed_here(root, page, path, known.inputs.key)
+    renewed = renewal.with_new_text(notebooks.read_source(page, root), executed)
+    notebooks.check_outputs(renewed, page.page, root)
+    inputs = known.inputs.model_copy(update={"source": plan.inputs.source})
+    update = {"inputs": inputs, "text_renewed": datetime.date.today().isoformat()}
+    renewed.metadata[provenance.METADATA] = known.model_copy(update=update).model_dump(mode="json")
+    reproduced = provenance.read_state(root, page.page)
+    notebooks.write_whole(renewed, path)
+    if plan.missing:
+        _write_state(plan, root, path, "copy")
+    elif not plan.changes and (computed_here or page.edition != "smoke"):
+        how = "run" if computed_here else "kept"
+        _write_state(plan, root, path, how, reproduced.reproduced if computed_here and reproduced else "")
+    else:  # what was noted holds for the notebook as it was
+        provenance.state_path(root, page.page).unlink(missing_ok=True)
+    return "text renewed, outputs kept" + (f" ({plan.reason})" if plan.missing else "")
 
 
 def _note_failure(page: Page, root: Path, catalog: Catalog, error: Exception) -> str:
