@@ -92,20 +92,31 @@ def test_replicates_equal_scikit_learn_on_the_resampled_images(name):
     labels = np.repeat([0, 1], [13, 9])
     scores = generator.integers(0, 6, len(labels)).astype(float)  # many ties
     rows = np.arange(len(labels))
-    got = bootstrap_replicates([name], labels, {"": scores}, [rows], Resampling(rows, labels), 50, seed=7)
+    num_resamples = bootstrap.REPLICATES_AT_ONCE + 40  # more than one block, and the last of another size
+    got = bootstrap_replicates(
+        [name], labels, {"": scores}, [rows], Resampling(rows, labels), num_resamples, seed=7
+    )
+    at_once = bootstrap.DRAWN_AT_ONCE
     weights = np.concatenate(
         [
             Resampling(rows, labels).draw(size, draws)
             for draws in [np.random.default_rng(7)]
-            for size in (bootstrap.REPLICATES_AT_ONCE, 50 - bootstrap.REPLICATES_AT_ONCE)
+            for size in [at_once] * (num_resamples // at_once) + [num_resamples % at_once]
         ],
         axis=1,
     ).astype(int)
-    for replicate in range(50):
+    for replicate in range(num_resamples):
         drawn = np.repeat(rows, weights[:, replicate])
         assert (labels[drawn] == 0).sum() == 13 and (labels[drawn] == 1).sum() == 9  # stratified
         expected = evaluation.METRICS[name](labels[drawn], scores[drawn])
         assert got[0, 0, 0, replicate] == pytest.approx(expected, abs=1e-12)
+
+
+def test_counts_of_many_rows_are_those_of_numpys_cumulative_sum():
+    generator = np.random.default_rng(11)
+    for num_rows in (1, 2, 3, 10, 1023):
+        values = generator.integers(0, 5, (num_rows, 4)).astype(float)
+        np.testing.assert_array_equal(bootstrap._running_sum(values.copy()), np.cumsum(values, axis=0))
 
 
 def test_every_image_is_drawn_equally_often():
