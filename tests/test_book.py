@@ -236,10 +236,18 @@ def test_a_search_from_disk_fetches_nothing(rendered):
     assert "SHOW_SEARCH_SUMMARY: false" in (rendered / "_static" / "documentation_options.js").read_text()
 
 
-def test_mathematics_is_rendered_by_the_bundled_mathjax(rendered):
+def test_mathematics_is_drawn_in_the_page_and_loads_no_script(rendered):
     page = (rendered / "book" / "chapters" / "chapter.html").read_text()
-    assert "_static/mathjax/tex-svg.js" in page and "eq-one" in page
-    assert (rendered / "_static" / "mathjax" / "tex-svg.js").stat().st_size > 1_000_000
+    assert "<mjx-container" in page and "<mjx-assistive-mml" in page and "eq-one" in page
+    assert not re.search(r"<script[^>]*mathjax", page, flags=re.IGNORECASE)
+    used, defined = re.findall(r'href="#(glyph-\w+)"', page), re.findall(r'<path id="(glyph-\w+)"', page)
+    assert set(used) == set(defined) and len(defined) == len(set(defined)) < len(used)
+
+
+def test_only_the_icons_that_the_pages_show_are_loaded(rendered):
+    script = (rendered / "_static" / "scripts" / "fontawesome.js").read_text()
+    assert len(script) < 50_000 and '"magnifying-glass"' in script and '"circle-half-stroke"' in script
+    assert '"dragon"' not in script
 
 
 def test_a_computed_page_shows_when_and_on_what_it_was_run(rendered):
@@ -281,6 +289,7 @@ def test_each_reference_that_leads_nowhere_is_a_warning_that_fails_the_build(sma
         "{cite:p}`nobody1999`",
         "[a](gone.md)",
         "{term}`gone`",
+        "$\\nosuchcommand{x}$",
     ]
     page.write_text("\n\n".join([good, *faults]))
     done = render(small_book)

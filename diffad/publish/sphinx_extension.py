@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from diffad.publish import icons, mathematics
 from diffad.publish.catalog import Catalog
 from diffad.publish.inputs import digest_files
 from diffad.publish.provenance import read_state, state_path, status_row, with_provenance
@@ -67,12 +68,6 @@ def status_table(app: Sphinx, root: Path, folder: Path) -> str:
     return "\n".join(rows)
 
 
-def draw_mathematics(app: Sphinx, config: Config) -> None:
-    """Event `config-inited`: SVG needs no fonts, which some browsers refuse to a page opened from disk."""
-    # Set here because sphinx-mathjax-offline overwrites what the configuration says.
-    config.mathjax_path = "mathjax/tex-svg.js"
-
-
 def notice_new_looks(app: Sphinx, config: Config) -> None:
     """Event `config-inited`: a change of a style sheet or a logo counts as a change of every page's look."""
     # Without this Sphinx finds no page out of date and copies no static file.
@@ -84,7 +79,8 @@ def notice_new_looks(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_config_value("diffad_static_files", "", "html", types=[str])
-    app.connect("config-inited", draw_mathematics)
+    mathematics.setup(app)
     app.connect("config-inited", notice_new_looks)
     app.connect("source-read", mark_page)
+    app.connect("build-finished", icons.trim_icons)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
