@@ -1,10 +1,10 @@
 """The detectors that diffusion is compared with, each behind fit(train) and decision_function(test).
 
-Isolation Forest, One-Class SVM and COPOD are the paper's; KNN, LOF, ECOD and PCA are PyOD's too, and
-Mahalanobis is scikit-learn's covariance with Ledoit-Wolf shrinkage. All of them see the same thing: an image
-as the vector of its pixels divided by 255, a vector as it is. Nothing is standardised unless the detector
-itself does so: dividing features by their spread costs some of these detectors more than the choice among
-them gains.
+Isolation Forest, One-Class SVM and COPOD are the paper's; KNN, LOF, ECOD and PCA are PyOD's too, and so are the
+two networks, AutoEncoder and Deep SVDD. Mahalanobis uses scikit-learn's Ledoit-Wolf shrinkage. All of them see
+the same thing: an image as the vector of its pixels divided by 255, a vector as it is. Nothing is standardised
+unless the detector itself does so, as PCA does, and the networks do with vectors: dividing features by their
+spread costs some of these detectors more than the choice among them gains.
 
 Constant columns (the border pixels of digits) are kept. A test image with ink where no training image had any
 is anomalous, and COPOD and ECOD count it so; where a column is constant in the test set too it adds nothing
@@ -24,38 +24,54 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
+from pyod.models.auto_encoder import AutoEncoder
 from pyod.models.copod import COPOD
+from pyod.models.deep_svdd import DeepSVDD
 from pyod.models.ecod import ECOD
 from pyod.models.iforest import IForest
 from pyod.models.knn import KNN
 from pyod.models.lof import LOF
 from pyod.models.ocsvm import OCSVM
 from pyod.models.pca import PCA
-from sklearn.covariance import LedoitWolf
+from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.exceptions import NotFittedError
 
 from diffad.images import check_images
+from diffad.neural_baselines import NetworkDetector
 
 COLUMNS_AT_ONCE = 64  # COPOD and ECOD hold about ten float64 copies of (training + test rows, columns)
-LARGEST_COVARIANCE = 4096  # features; the covariance and its inverse then take 256 MB
 
 
 class LedoitWolfMahalanobis:
-    """Squared Mahalanobis distance to the training mean, with Ledoit & Wolf's (2004) shrunk covariance."""
+    """Squared Mahalanobis distance to the training mean, with Ledoit & Wolf's (2004) shrunk covariance.
+
+    The shrunk covariance (1 - s) S + s m I, with m the mean variance, has the eigenvectors of S and the eigenvalue s m
+    wherever the training rows do not reach. So it is never built: n rows of p features cost n p min(n, p).
+    """
 
     def fit(self, vectors: np.ndarray) -> "LedoitWolfMahalanobis":
-        """Estimate mean and covariance of vectors (n, features); at most LARGEST_COVARIANCE features."""
-        if vectors.shape[1] > LARGEST_COVARIANCE:
-            raise ValueError(
-                f"train has {vectors.shape[1]} features an item, but mahalanobis allows at most "
-                f"{LARGEST_COVARIANCE}: shrink the images or take feature vectors"
-            )
-        self.covariance_ = LedoitWolf().fit(vectors)
+        """Estimate mean and covariance of vectors (n, features)."""
+        self.mean_ = vectors.mean(axis=0)
+        centred = vectors - self.mean_
+        self.shrinkage_ = float(ledoit_wolf_shrinkage(centred, assume_centered=True))
+        mean_variance = np.square(centred).sum() / centred.size
+        if not mean_variance:
+            raise ValueError("train: got rows that are all the same, expected some that differ")
+        _, singular, self.axes_ = scipy.linalg.svd(centred, full_matrices=False, overwrite_a=True)
+        self.floor_ = self.shrinkage_ * mean_variance
+        self.variances_ = (1 - self.shrinkage_) * np.square(singular) / len(vectors) + self.floor_
+        # Where nothing is shrunk, directions in which no training row varies would be divided by nothing.
+        tiny = np.finfo(np.float64).eps * max(self.variances_.max(), mean_variance) * len(self.mean_)
+        self.floor_, self.variances_ = max(self.floor_, tiny), np.maximum(self.variances_, tiny)
         return self
 
     def decision_function(self, vectors: np.ndarray) -> np.ndarray:
         """vectors (n, features) -> (n,) squared distances, at least 0."""
-        return self.covariance_.mahalanobis(vectors)
+        centred = vectors - self.mean_
+        along = centred @ self.axes_.T  # (n, axes)
+        beside = np.maximum(np.square(centred).sum(axis=1) - np.square(along).sum(axis=1), 0)
+        return (np.square(along) / self.variances_).sum(axis=1) + beside / self.floor_
 
 
 @contextlib.contextmanager
@@ -106,7 +122,7 @@ class Recipe:
     """How a baseline is built and what it is given.
 
     build(seed, **parameters) returns a detector whose fit and decision_function take float64 (n, features);
-    higher is more anomalous. More training rows than max_training_rows (None: no limit) are cut to a seeded
+    higher is more anomalous. Where `needs_kind`, it is also told `images`, whether the vectors are pixels. More training rows than max_training_rows (None: no limit) are cut to a seeded
     random sample.
     """
 
@@ -114,6 +130,7 @@ class Recipe:
     build: Callable
     max_training_rows: int | None
     reason: str
+    needs_kind: bool = False
 
 
 def _iforest(seed: int, n_estimators: int = 100, max_samples: int | str = "auto") -> IForest:
@@ -151,6 +168,47 @@ def _mahalanobis(seed: int) -> LedoitWolfMahalanobis:
     return LedoitWolfMahalanobis()
 
 
+def _autoencoder(
+    seed: int, images: bool, hidden: tuple[int, ...] = (64, 32), epochs: int = 30, learning_rate: float = 1e-3
+) -> NetworkDetector:
+    # Without dropout: at PyOD's 0.2 the errors of unseen normals are mostly noise. Everything else is PyOD's.
+    return NetworkDetector(
+        lambda rows, features: AutoEncoder(
+            preprocessing=False,
+            hidden_neuron_list=list(hidden),
+            epoch_num=epochs,
+            lr=learning_rate,
+            batch_size=min(64, rows),  # PyOD passes over a batch that is not full
+            dropout_rate=0.0,
+            random_state=seed,
+            device="cpu",
+            verbose=0,
+        ),
+        seed,
+        standardise=not images,
+    )
+
+
+def _deep_svdd(
+    seed: int, images: bool, hidden: tuple[int, ...] = (64, 32), epochs: int = 30, learning_rate: float = 1e-3
+) -> NetworkDetector:
+    return NetworkDetector(
+        lambda rows, features: DeepSVDD(
+            features,
+            preprocessing=False,
+            hidden_neurons=list(hidden),
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch_size=min(64, rows),
+            dropout_rate=0.0,
+            random_state=seed,
+            verbose=0,
+        ),
+        seed,
+        standardise=not images,
+    )
+
+
 BASELINES: dict[str, Recipe] = {
     "iforest": Recipe("IForest", _iforest, None, "each tree samples 256 rows; linear in the rows"),
     "ocsvm": Recipe("OCSVM", _ocsvm, 5_000, "training time grows with the square of the rows"),
@@ -162,6 +220,12 @@ BASELINES: dict[str, Recipe] = {
         "PCA", _pca, None, "standardises the features itself, as PyOD does; keeps 99 % of the variance"
     ),
     "mahalanobis": Recipe("Mahalanobis", _mahalanobis, None, "raw features, Ledoit-Wolf shrinkage"),
+    "autoencoder": Recipe(
+        "AutoEncoder", _autoencoder, 10_000, "a network; pixels as they are, vectors standardised", True
+    ),
+    "deep_svdd": Recipe(
+        "Deep SVDD", _deep_svdd, 10_000, "a network; pixels as they are, vectors standardised", True
+    ),
 }
 
 
@@ -189,7 +253,8 @@ class Baseline:
         if len(train) < 2:
             raise ValueError(f"train must hold at least 2 items to tell what is usual, got {len(train)}")
         self.training_rows_ = self._choose_rows(len(train))
-        detector = BASELINES[self.name].build(self.seed, **self.parameters)
+        kind = {"images": train.ndim == 4} if BASELINES[self.name].needs_kind else {}
+        detector = BASELINES[self.name].build(self.seed, **kind, **self.parameters)
         neighbours = getattr(detector, "n_neighbors", 0)
         if len(self.training_rows_) <= neighbours:
             raise ValueError(
@@ -257,7 +322,10 @@ def make_baseline(name: str, seed: int = 0, **parameters) -> Baseline:
     rows = parameters.pop("max_training_rows", recipe.max_training_rows)
     if rows is not None and (isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 2):
         raise ValueError(f"max_training_rows must be None or an integer of at least 2, got {rows!r}")
-    allowed = [*list(inspect.signature(recipe.build).parameters)[1:], "max_training_rows"]
+    allowed = [
+        *list(inspect.signature(recipe.build).parameters)[2 if recipe.needs_kind else 1 :],
+        "max_training_rows",
+    ]
     unknown = sorted(set(parameters) - set(allowed))
     if unknown:
         raise ValueError(f"{name} has no parameter {unknown[0]!r}; it takes {', '.join(allowed)}")

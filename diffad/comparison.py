@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from diffad.datasets import load
-from diffad.experiments import PROTOCOLS, FinishedRun, read_run
+from diffad.experiments import PROTOCOLS, FinishedRun, data_fingerprint, read_run
 from diffad.records import DataDescription, RunRecord, RunScores, claim_record, new_record
 from diffad.scorers import SCORERS, Evaluator, make_scorer
 
@@ -130,9 +129,7 @@ def run_comparison(
             scores,
             **identity,
             edition=edition_name,
-            data=DataDescription(
-                name=dataset, fingerprint=load(dataset, "train").fingerprint, split=split.describe()
-            ),
+            data=DataDescription(name=dataset, fingerprint=data_fingerprint(dataset), split=split.describe()),
             wall_seconds=seconds,
             nfe=nfe,
             device=next(run.model.parameters()).device,

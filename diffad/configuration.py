@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from diffad.baselines import BASELINES
 from diffad.model import ModelConfig
@@ -22,6 +22,12 @@ def denoiser_name(description: str) -> str:
     """The record's name for the distance of a description of the denoiser's view from that of normal images."""
     return f"denoiser_{description}"
 
+
+# What a cell may change of its edition: single keys of these parts, or these values.
+CELL_PARTS, CELL_VALUES = ("model", "training", "scoring"), ("dataset", "baselines")
+PROTOCOL_NAMES = (
+    "clean_versus_corrupted", "one_versus_rest", "contaminated_one_versus_rest", "official_split", "redrawn_split",
+)  # fmt: skip
 
 HEADLINES = (
     *map(rule_name, COMBINATIONS),
@@ -80,7 +86,8 @@ class Edition(BaseModel):
     protocol_parameters: dict[str, Any] = Field(default_factory=dict)
     cells: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], dict[str, Any]] = Field(
         default_factory=dict,
-        description="name -> protocol parameters of one task, each with its own model and record",
+        description="name -> one task, with its own model and record: protocol parameters; under `model`, `training` "
+        "and `scoring` the keys that differ there from the edition; and `dataset` and `baselines` where those do",
     )
     model: ModelConfig
     training: TrainingConfig
@@ -103,18 +110,47 @@ class Edition(BaseModel):
                 "the noise level that it starts from"
             )
 
-    def cell_parameters(self, cell: str | None) -> dict[str, Any]:
-        """The protocol's parameters for one of `cells`, or for the whole edition where it has none.
+    def of_cell(self, cell: str | None) -> "Edition":
+        """This edition as one of its `cells` changes it, without cells; itself where it has none.
 
         Raises:
-            ValueError: no such cell, or none named where there are some.
+            ValueError: no such cell, none named where there are some, or a cell's change that is refused.
         """
         if not self.cells and cell is None:
-            return self.protocol_parameters
+            return self
         if cell not in self.cells:
             expected = f"one of {', '.join(self.cells)}" if self.cells else "none: the edition is one run"
             raise ValueError(f"cell: got {cell!r}, expected {expected}")
-        return self.protocol_parameters | self.cells[cell]
+        own, values = dict(self.cells[cell]), self.model_dump(exclude={"cells"})
+        for part in CELL_PARTS:
+            change = own.pop(part, {})
+            if not isinstance(change, dict):
+                raise ValueError(f"cells.{cell}.{part}: got {change!r}, expected keys and values")
+            values[part] = _merged(values[part], change)
+        values |= {name: own.pop(name) for name in CELL_VALUES if name in own}
+        values["protocol_parameters"] |= own
+        try:
+            return Edition.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(["cells", cell, *map(str, first["loc"])])
+            raise ValueError(f"{where}: {first['msg']}") from error
+
+    @model_validator(mode="after")
+    def _every_cell_can_be_run(self) -> "Edition":
+        for cell in self.cells:
+            self.of_cell(cell)
+        return self
+
+
+def _merged(values: dict, changes: dict) -> dict:
+    """`values` with `changes` in their place; dictionaries within are merged likewise."""
+    return values | {
+        key: _merged(values[key], change)
+        if isinstance(change, dict) and isinstance(values.get(key), dict)
+        else change
+        for key, change in changes.items()
+    }
 
 
 class Experiment(BaseModel):
@@ -124,7 +160,7 @@ class Experiment(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
-    protocol: Literal["clean_versus_corrupted", "one_versus_rest"]
+    protocol: Literal[PROTOCOL_NAMES]
     editions: dict[Literal["smoke", "cpu", "gpu"], Edition]
 
     def edition(self, name: str) -> Edition:

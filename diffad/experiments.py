@@ -4,20 +4,27 @@ The test labels are revealed last, in exchange for the finished scores of every 
 that line can depend on them.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+from threadpoolctl import threadpool_limits
+
 from diffad.configuration import Edition, Experiment
 from diffad.datasets import load, protocols
+from diffad.datasets.loading import FOLDER, available_parts
 from diffad.datasets.split import Split
 from diffad.errors import RecordError
 from diffad.methods import score_baseline, score_diffusion
 from diffad.model import DiffusionModel
+from diffad.provenance import device_name, provenance
 from diffad.records import (
     DataDescription,
     RunRecord,
@@ -34,6 +41,9 @@ from diffad.training import TrainingHistory, fit
 PROTOCOLS = {
     "clean_versus_corrupted": protocols.clean_versus_corrupted,
     "one_versus_rest": protocols.one_versus_rest,
+    "contaminated_one_versus_rest": protocols.contaminated_one_versus_rest,
+    "official_split": protocols.official_split,
+    "redrawn_split": protocols.redrawn_split,
 }
 MODEL_FOLDER, HISTORY_FILE = "model", "training.json"
 
@@ -58,7 +68,7 @@ def make_split(experiment: Experiment, edition: Edition, cell: str | None = None
     Raises:
         ValueError: a key of `protocol_parameters` that the protocol does not take, or a value that it refuses.
     """
-    protocol, parameters = PROTOCOLS[experiment.protocol], edition.cell_parameters(cell)
+    protocol, parameters = PROTOCOLS[experiment.protocol], edition.of_cell(cell).protocol_parameters
     try:
         inspect.signature(protocol).bind(edition.dataset, seed=edition.seed, **parameters)
     except TypeError as error:
@@ -102,13 +112,14 @@ def run_experiment(
         RecordError: another run holds the record's folder.
         ValueError: the edition has no such cell, or has cells and none was named.
     """
-    edition = experiment.edition(edition_name)
+    edition = experiment.edition(edition_name).of_cell(cell)
     identity = run_identity(experiment, edition_name, cell)
     watch = Stopwatch()
-    split = watch.time("split", make_split, experiment, edition, cell)
+    made_by = provenance()  # before hours in which the files may change
+    split = watch.time("split", make_split, experiment, edition)
     folder = record_folder(experiment, edition_name, results, cell)
     working = None if checkpoints is None else Path(checkpoints) / identity["name"]
-    with claim_record(folder) as claim:
+    with claim_record(folder) as claim, one_thread():
         claim.check_same_run(**identity)
         model, history = train_model(edition, split, working, progress)
         watch.seconds["ddpm/train"] = round(history.seconds[-1], 3)
@@ -119,13 +130,14 @@ def run_experiment(
             edition=edition_name,
             data=DataDescription(
                 name=edition.dataset,
-                fingerprint=load(edition.dataset, "train").fingerprint,
+                fingerprint=data_fingerprint(edition.dataset),
                 split=split.describe(),
             ),
             wall_seconds=watch.seconds,
             nfe=nfe,
-            device=next(model.parameters()).device,
         )
+        device = device_name(next(model.parameters()).device)
+        record = record.model_copy(update={"provenance": made_by.model_copy(update={"device": device})})
         model.save(folder / MODEL_FOLDER)
         with publish_file(folder / HISTORY_FILE) as path:
             path.write_text(json.dumps(dataclasses.asdict(history), indent=1) + "\n")
@@ -133,6 +145,31 @@ def run_experiment(
     if working is not None:
         shutil.rmtree(working, ignore_errors=True)
     return record
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as sums depend on how they are shared out: the same scores on any number of cores.
+
+    Several cells use several cores. An accelerator is not affected.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def data_fingerprint(name: str) -> str:
+    """The hash of the content of a data set's training part, or of its first part at hand where it has none.
+
+    Raises:
+        DataNotFound: nothing of it is in the data home.
+    """
+    part = next(iter(available_parts(name)), "train") if not name.startswith(FOLDER) else "train"
+    return load(name, part).fingerprint
 
 
 def record_folder(
@@ -158,9 +195,8 @@ def is_recorded(experiment: Experiment, edition_name: str, results: Path | str, 
 
 def run_identity(experiment: Experiment, edition_name: str, cell: str | None) -> dict:
     """What a run is a function of, beside data and code: name, configuration and seeds."""
-    edition = experiment.edition(edition_name)
+    edition = experiment.edition(edition_name).of_cell(cell)
     configuration = edition.model_dump(mode="json", exclude={"cells"})
-    configuration["protocol_parameters"] = edition.cell_parameters(cell)
     return {
         "name": "-".join([experiment.name, edition_name, *([cell] if cell else [])]),
         "experiment": {"experiment": experiment.name, "protocol": experiment.protocol, **configuration},

@@ -1,11 +1,15 @@
 """Every baseline through one contract, COPOD's habits shown, and bad input refused."""
 
+import random
 import warnings
 
 import numpy as np
 import pytest
+import torch
 from pyod.models.copod import COPOD
 from pyod.models.ecod import ECOD
+from scipy.stats import spearmanr
+from sklearn.covariance import LedoitWolf
 from sklearn.exceptions import NotFittedError
 
 from diffad import baselines
@@ -200,10 +204,37 @@ def test_too_few_rows_for_the_neighbours_are_refused(name):
         make_baseline(name).fit(np.zeros((4, 2)))
 
 
-def test_a_covariance_that_would_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr(baselines, "LARGEST_COVARIANCE", 10)
-    with pytest.raises(ValueError, match="11 features an item, but mahalanobis allows at most 10"):
-        make_baseline("mahalanobis").fit(np.zeros((20, 11)))
+@pytest.mark.parametrize("num_rows", [300, 20], ids=["more rows than features", "fewer"])
+def test_mahalanobis_is_the_distance_of_the_covariance_that_is_never_built(num_rows):
+    generator = np.random.default_rng(2)
+    train, test = (blobs(generator, rows, 40).astype(np.float64) for rows in (num_rows, 30))
+    ours = make_baseline("mahalanobis").fit(train).decision_function(test)
+    np.testing.assert_allclose(ours, LedoitWolf().fit(train).mahalanobis(test), rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "deep_svdd"])
+def test_networks_leave_the_global_generators_alone(name, vectors):
+    train, test, _ = vectors
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    expected = random.random(), np.random.rand(), torch.rand(()).item()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    make_baseline(name, epochs=1).fit(train).decision_function(test)
+    assert (random.random(), np.random.rand(), torch.rand(()).item()) == expected
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "deep_svdd"])
+def test_fewer_rows_than_a_batch_train_the_networks_too(name, vectors):
+    train, test, labels = vectors
+    assert auroc(labels, make_baseline(name).fit(train[:30]).decision_function(test)) > 0.6
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "deep_svdd"])
+def test_training_changes_what_the_networks_say(name, vectors):
+    train, test, _ = vectors
+    short, long = (
+        make_baseline(name, epochs=epochs).fit(train).decision_function(test) for epochs in (1, 20)
+    )
+    assert spearmanr(short, long).statistic < 0.9999 and np.ptp(long) > 0
 
 
 def test_scores_that_are_not_finite_are_refused(vectors, monkeypatch):

@@ -220,3 +220,48 @@ def test_each_cell_has_its_own_split_and_record(tmp_path):
 def test_a_cell_that_is_not_there_is_refused(tmp_path, cells, cell, message):
     with pytest.raises(ValueError, match=f"cell: {message}"):
         run_experiment(experiment(cells=cells), "smoke", tmp_path, None, progress=False, cell=cell)
+
+
+def test_a_cell_changes_single_keys_of_its_edition():
+    cells = {
+        "fast": {
+            "per_group": 3,
+            "training": {"num_updates": 7},
+            "model": {"network_parameters": {"size": "mini"}},
+        },
+        "plain": {"baselines": []},
+    }
+    edition = experiment(cells=cells).edition("smoke")
+    fast, plain = edition.of_cell("fast"), edition.of_cell("plain")
+    assert fast.training.num_updates == 7 and fast.training.batch_size == edition.training.batch_size
+    assert fast.model.network_parameters == edition.model.network_parameters | {"size": "mini"}
+    assert fast.protocol_parameters == edition.protocol_parameters | {"per_group": 3}
+    assert plain.baselines == () and plain.model == edition.model and not plain.cells
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"training": {"num_updates": 0}}, "cells.bad.training.num_updates: .*greater"),
+        ({"model": {"network_parameters": {"widht": 3}}}, "cells.bad.*widht"),
+        ({"scoring": 3}, "cells.bad.scoring: got 3"),
+        ({"baselines": ["oracle"]}, "cells.bad.*oracle"),
+    ],
+)
+def test_a_change_that_is_refused_names_its_cell(change, message):
+    with pytest.raises(ValueError, match=message):
+        experiment(cells={"bad": change})
+
+
+def test_scores_do_not_depend_on_the_number_of_threads(tmp_path):
+    records, threads = [], torch.get_num_threads()
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            records.append(
+                run_experiment(experiment(), "smoke", tmp_path / str(number), None, progress=False)
+            )
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    assert records[0].scores_sha256 == records[1].scores_sha256

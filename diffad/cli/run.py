@@ -50,7 +50,7 @@ def run_command(
     loaded = load_experiment(experiment)
     check_protocol_parameters(loaded, edition)
     cells = [cell] if cell or not loaded.edition(edition).cells else list(loaded.edition(edition).cells)
-    loaded.edition(edition).cell_parameters(cells[0])  # refuses a cell that is not there
+    loaded.edition(edition).of_cell(cells[0])  # refuses a cell that is not there
     ensure_folder(results, "--results")
     finished = []
     for each in cells:
@@ -75,7 +75,7 @@ def check_protocol_parameters(experiment, edition_name: str) -> None:
     allowed = list(inspect.signature(PROTOCOLS[experiment.protocol]).parameters)[
         1:
     ]  # the first is the data set
-    given = set(edition.protocol_parameters).union(*edition.cells.values())
+    given = {name for cell in edition.cells or [None] for name in edition.of_cell(cell).protocol_parameters}
     unknown = sorted(given - set(allowed) | {"seed"} & given)
     if unknown:
         expected = ", ".join(name for name in allowed if name != "seed")

@@ -15,6 +15,7 @@ from diffad.datasets.readers.adbench import read_adbench
 from diffad.datasets.readers.cifar10 import BATCHES, read_cifar10
 from diffad.datasets.readers.folder import read_folder
 from diffad.datasets.readers.idx import find_idx, read_idx
+from diffad.datasets.readers.mini_imagenet import SIDE as MINI_IMAGENET_SIDE
 from diffad.datasets.readers.mini_imagenet import read_mini_imagenet
 from diffad.datasets.readers.mnist_c import read_mnist_c
 from diffad.datasets.readers.mvtec import DEFAULT_SIDE, read_mvtec
@@ -42,8 +43,8 @@ def load(name: str, part: str = "train", home: Path | None = None, side: int | N
             ``"mvtec-ad/screw"``, ``"mnist-c/fog"``; or ``"folder:PATH"`` for a folder of your own.
         part: ``"train"`` or ``"test"``; Mini-ImageNet also has ``"val"``.
         home: the data home; `data_home` if not given.
-        side: pixels a side to which MVTec-AD's images (default 256) or your own (default: as they are) are
-            resized; the other sets have a size of their own.
+        side: pixels a side to which MVTec-AD's images (default 256), Mini-ImageNet's (default 84) or your own
+            (default: as they are) are resized; the other sets have a size of their own.
 
     Raises:
         ValueError: unknown `name` or `part`, or a `side` for a set that is not resized.
@@ -62,8 +63,10 @@ def load(name: str, part: str = "train", home: Path | None = None, side: int | N
         raise ValueError(f"part of {entry.name} must be one of {', '.join(entry.parts)}; got {part!r}")
     if entry.items and item is None:
         raise ValueError(f"{entry.name} is read item by item, as {entry.name}/{entry.items[0]}; got {name!r}")
-    if side is not None and entry.name != "mvtec-ad":
-        raise ValueError(f"side is for mvtec-ad and folders, {entry.name} has a size of its own; got {side}")
+    if side is not None and entry.name not in ("mvtec-ad", "mini-imagenet"):
+        raise ValueError(
+            f"side is for mvtec-ad, mini-imagenet and folders, {entry.name} has a size of its own; got {side}"
+        )
     return _or_say_how_to_fetch(entry, home, lambda: _READERS[entry.name](home, entry, item, part, side))
 
 
@@ -196,7 +199,7 @@ _READERS: dict[str, _Reader] = {
     "mnist-c": lambda home, entry, item, part, side: read_mnist_c(home / entry.folder, item, part),
     "cifar10": lambda home, entry, item, part, side: read_cifar10(home / entry.folder, part),
     "mini-imagenet": lambda home, entry, item, part, side: read_mini_imagenet(
-        home / entry.folder, part, home
+        home / entry.folder, part, home, side or MINI_IMAGENET_SIDE
     ),
     "mvtec-ad": lambda home, entry, item, part, side: read_mvtec(
         home / entry.folder / item, part, home, f"mvtec-ad/{item}", side or DEFAULT_SIDE

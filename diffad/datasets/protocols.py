@@ -25,6 +25,7 @@ def one_versus_rest(
     normal: int | Sequence[int],
     *,
     per_class: int | None = None,
+    side: int | None = None,
     seed: int = 0,
     validation_fraction: float = 0.1,
     home: Path | None = None,
@@ -41,17 +42,20 @@ def one_versus_rest(
         normal: the class id or ids that are normal; at least one class must remain anomalous.
         per_class: test images drawn from each class, normal or not; all if not given. Which images are trained on
             does not depend on it.
+        side: pixels a side to which Mini-ImageNet's images are resized; 84 if not given.
         seed: non-negative integer.
         validation_fraction: share of the normal images seen in training that is held out, in (0, 1).
         home: the data home; `data_home` if not given.
     """
     rng = generator(seed)
-    pool, seen, test, tested = _class_sources(name, normal, rng, home)
+    pool, seen, test, tested = _class_sources(name, normal, rng, home, side)
     classes = _check_classes(normal, pool)
     parameters = {"normal": classes, "validation_fraction": validation_fraction}
     if per_class is not None:
         tested = _draw_from_each_class(test, tested, per_class, rng.spawn(1)[0])
         parameters["per_class"] = per_class
+    if side is not None:
+        parameters["side"] = side
     return Split(
         "one_versus_rest",
         name,
@@ -67,6 +71,7 @@ def contaminated_one_versus_rest(
     normal: int | Sequence[int],
     rate: float,
     *,
+    per_class: int | None = None,
     seed: int = 0,
     validation_fraction: float = 0.1,
     home: Path | None = None,
@@ -79,7 +84,7 @@ def contaminated_one_versus_rest(
 
     Args:
         rate: share of anomalous images among those seen in training, in [0, 0.5].
-        name, normal, seed, validation_fraction, home: as for `one_versus_rest`.
+        name, normal, per_class, seed, validation_fraction, home: as for `one_versus_rest`.
     """
     check_rate("rate", rate)
     rng = generator(seed)
@@ -88,11 +93,15 @@ def contaminated_one_versus_rest(
     seen, intruders = replace_some(seen, np.flatnonzero(~np.isin(pool.labels, classes)), rate, rng)
     if test is pool:
         tested = np.setdiff1d(tested, intruders)
+    parameters = {"normal": classes, "rate": rate, "validation_fraction": validation_fraction}
+    if per_class is not None:
+        tested = _draw_from_each_class(test, tested, per_class, generator(seed).spawn(1)[0])
+        parameters["per_class"] = per_class
     return Split(
         "contaminated_one_versus_rest",
         name,
         seed,
-        {"normal": classes, "rate": rate, "validation_fraction": validation_fraction},
+        parameters,
         divide(pool.images, seen, validation_fraction, test.images[tested], rng),
         _class_answers(test, tested, classes),
     )
@@ -258,16 +267,20 @@ def _check_per_group(per_group: int | None, largest: int, name: str) -> int:
 
 
 def _class_sources(
-    name: str, normal: int | Sequence[int], rng: np.random.Generator, home: Path | None
+    name: str,
+    normal: int | Sequence[int],
+    rng: np.random.Generator,
+    home: Path | None,
+    side: int | None = None,
 ) -> tuple[ImageSet, np.ndarray, ImageSet, np.ndarray]:
     """Return the set trained from and the normal images seen there, the set tested on and those tested."""
     entry, _ = find_entry(name)
     if entry.name == "mini-imagenet":
-        images = load(name, "test", home)
+        images = load(name, "test", home, side)
         shuffled = rng.permutation(np.flatnonzero(np.isin(images.labels, _check_classes(normal, images))))
         seen = np.sort(shuffled[: len(shuffled) // 2])
         return images, seen, images, np.setdiff1d(np.arange(len(images)), seen)
-    train, test = load(name, "train", home), load(name, "test", home)
+    train, test = load(name, "train", home, side), load(name, "test", home, side)
     seen = np.flatnonzero(np.isin(train.labels, _check_classes(normal, train)))
     return train, seen, test, np.arange(len(test))
 

@@ -23,16 +23,17 @@ TEST_CLASS_NAMES = {
 }  # fmt: skip
 
 
-def read_mini_imagenet(folder: Path, part: str, home: Path) -> ImageSet:
+def read_mini_imagenet(folder: Path, part: str, home: Path, side: int = SIDE) -> ImageSet:
     """Read a part of Mini-ImageNet; the decoded images are memory-mapped, so that only those used are read.
 
     Args:
         folder: ``mini-imagenet``.
         part: ``"train"``, ``"val"`` or ``"test"``; the parts share no class.
         home: the data home, for the cache of decoded images.
+        side: pixels a side to which the images are resized, by area means when shrinking.
 
     Returns:
-        Images of 84 x 84 x 3; class ids number the part's WordNet ids in alphabetical order.
+        Images of side x side x 3; class ids number the part's WordNet ids in alphabetical order.
 
     Raises:
         DataNotFound: the part's list is missing.
@@ -44,7 +45,7 @@ def read_mini_imagenet(folder: Path, part: str, home: Path) -> ImageSet:
     for path in files:
         if not path.is_file():
             raise DataCorrupted(f"{path} is missing, but {part}.csv names it")
-    images = decode_pictures(files, 3, (SIDE, SIDE), home, f"mini-imagenet/{part}")
+    images = decode_pictures(files, 3, (side, side), home, f"mini-imagenet/{part}")
     classes, labels = np.unique(wordnet_ids, return_inverse=True)
     class_names = tuple(TEST_CLASS_NAMES.get(str(c), str(c)) for c in classes)
     return ImageSet("mini-imagenet", images, labels.astype(np.int64), class_names)
