@@ -122,8 +122,8 @@ class Recipe:
     """How a baseline is built and what it is given.
 
     build(seed, **parameters) returns a detector whose fit and decision_function take float64 (n, features);
-    higher is more anomalous. Where `needs_kind`, it is also told `images`, whether the vectors are pixels. More training rows than max_training_rows (None: no limit) are cut to a seeded
-    random sample.
+    higher is more anomalous. Where `needs_kind`, it is also told `images`, whether the vectors are pixels. More
+    training rows than max_training_rows (None: no limit) are cut to a seeded random sample.
     """
 
     title: str

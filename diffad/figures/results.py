@@ -39,6 +39,7 @@ def method_look(method: str) -> MethodLook:
     """The method's fixed colour, marker and dash; one without a colour of its own gets grey and a marker by
     its name.
     """
+    method = method.removeprefix("unet/")  # the network of every page but those that compare two
     names = list(METHOD_COLOURS)
     key = method if method in METHOD_COLOURS else method.lower()
     place = names.index(key) if key in names else len(names) + zlib.crc32(method.encode())

@@ -47,6 +47,32 @@ METHODS = {
     "denoiser_profile": ("DDPM, denoiser's profile", "#6A3D9A"),
     "denoiser_errors": ("DDPM, errors by channel", "#9E86C8"),
     "denoiser_activations": ("DDPM, bottleneck", "#B15928"),
+    "autoencoder": ("AutoEncoder", "#CC3377"),
+    "deep_svdd": ("Deep SVDD", "#4D9221"),
+}
+# Where two networks stand side by side a method is named with its network, "unet/one_step". The transformer's are warm.
+NETWORK_TITLES = {"unet": "U-Net", "dit": "DiT"}
+METHODS |= {
+    f"dit/{method}": (METHODS[method][0].replace("DDPM", NETWORK_TITLES["dit"]), colour)
+    for method, colour in {
+        "one_step": "#E34A33",
+        "partial_diffusion": "#F4A582",
+        "levels_mean": "#B2182B",
+        "levels_max": "#D6604D",
+        "levels_max_abs": "#8C2D04",
+        "levels_mahalanobis": "#67001F",
+        "denoiser_profile": "#A50F15",
+        "denoiser_errors": "#EF6548",
+        "denoiser_activations": "#CC4C02",
+    }.items()
+}
+METHODS |= {
+    f"unet/{method.removeprefix('dit/')}": (
+        title.replace(NETWORK_TITLES["dit"], NETWORK_TITLES["unet"]),
+        METHODS[method.removeprefix("dit/")][1],
+    )
+    for method, (title, _) in list(METHODS.items())
+    if method.startswith("dit/")
 }
 METHOD_COLOURS = {name: colour for name, (_, colour) in METHODS.items()}
 

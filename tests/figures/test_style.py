@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffad.figures.style import METHOD_COLOURS, image_grid
+from diffad.figures.style import METHOD_COLOURS, image_grid, method_title
 
 IN_A_NOTEBOOK = """
 from IPython.core.interactiveshell import InteractiveShell
@@ -32,7 +32,16 @@ def test_a_figure_at_a_cells_end_is_shown_as_a_sharp_image():
 
 
 def test_every_method_has_a_colour_of_its_own():
-    assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
+    own = {name: colour for name, colour in METHOD_COLOURS.items() if not name.startswith("unet/")}
+    assert len(set(own.values())) == len(own)
+
+
+def test_where_networks_stand_side_by_side_a_method_is_called_by_its_network():
+    assert (
+        method_title("dit/one_step") == "DiT, one level"
+        and method_title("unet/one_step") == "U-Net, one level"
+    )
+    assert METHOD_COLOURS["unet/one_step"] == METHOD_COLOURS["one_step"] != METHOD_COLOURS["dit/one_step"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
