@@ -16,6 +16,7 @@ import diffad
 from diffad.cli.compare import compare_command
 from diffad.cli.evaluate import evaluate_command
 from diffad.cli.results import results_command, verify_results_command
+from diffad.cli.robustness import robustness_command
 from diffad.cli.run import run_command
 from diffad.cli.score import score_command
 from diffad.cli.train import train_command
@@ -74,6 +75,7 @@ app.command("score")(score_command)
 app.command("evaluate")(evaluate_command)
 app.command("run")(run_command)
 app.command("compare")(compare_command)
+app.command("robustness")(robustness_command)
 app.command("results")(results_command)
 app.command("verify-results")(verify_results_command)
 
