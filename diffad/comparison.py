@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from diffad.experiments import PROTOCOLS, FinishedRun, data_fingerprint, read_run
 from diffad.records import DataDescription, RunRecord, RunScores, claim_record, new_record
 from diffad.scorers import SCORERS, Evaluator, make_scorer
+from diffad.yaml_lines import read_model
 
 
 class ScorerChoice(BaseModel):
@@ -62,21 +62,15 @@ def load_comparison(path: Path | str) -> Comparison:
     """Read a comparison file.
 
     Raises:
-        ValueError: no such file, not YAML, or a key or value that is refused; the message names file and field.
+        ValueError: no such file, not YAML, a key that stands twice, or a key or value that is refused; the message names
+            file, line and field.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(
             f"comparison: {path} is not there, expected a file such as experiments/scorers_mnist_c.yaml"
         )
-    try:
-        return Comparison.model_validate(yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"comparison: {path} is not YAML ({' '.join(str(error).split())})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise ValueError(f"comparison: {path}: {where}: {first['msg']}") from error
+    return read_model(path, Comparison, "comparison")[0]
 
 
 def run_comparison(

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from diffad.baselines import BASELINES
+from diffad.datasets.catalog import CATALOG, find_entry
+from diffad.datasets.loading import FOLDER
 from diffad.model import ModelConfig
 from diffad.scorers import COMBINATIONS, DEFAULT_LEVELS, levels_from_fractions
 from diffad.scorers.denoiser_profile import DESCRIPTIONS
 from diffad.training import TrainingConfig
+from diffad.yaml_lines import YamlDocument, read_model
 
 
 def rule_name(rule: str) -> str:
@@ -101,6 +103,7 @@ class Edition(BaseModel):
             raise ValueError(
                 f"baselines: got {', '.join(unknown)}, expected some of {', '.join(sorted(BASELINES))}"
             )
+        _check_dataset(self.dataset)
         num_steps = self.model.num_steps
         levels_from_fractions(self.scoring.levels, num_steps)  # refused now, not after hours of training
         (start,) = levels_from_fractions([self.scoring.partial_diffusion.start], num_steps)
@@ -143,6 +146,21 @@ class Edition(BaseModel):
         return self
 
 
+def _check_dataset(name: str) -> None:
+    """ValueError unless the catalog's images or a folder are meant; whether they lie on this machine is not asked."""
+    if name.startswith(FOLDER):
+        return
+    images = [each.name for each in CATALOG.values() if each.kind == "images" and each.name != "folder"]
+    if name.partition("/")[0] not in images:
+        raise ValueError(f"dataset: got {name!r}, expected one of {', '.join(images)}")
+    try:
+        entry, item = find_entry(name)
+    except ValueError as error:
+        raise ValueError(f"dataset: {error}") from error
+    if entry.items and item is None:
+        raise ValueError(f"dataset: got {name!r}, expected one of its items, such as {name}/{entry.items[0]}")
+
+
 def _merged(values: dict, changes: dict) -> dict:
     """`values` with `changes` in their place; dictionaries within are merged likewise."""
     return values | {
@@ -178,20 +196,29 @@ def load_experiment(path: Path | str) -> Experiment:
     """Read an experiment file.
 
     Raises:
-        ValueError: no such file, not YAML, or a key or value that is refused; the message names file and
-            field.
+        ValueError: no such file, not YAML, a key that stands twice, a key or value that is refused, or two cells of one
+            edition that are the same run; the message names file, line and field.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(
             f"experiment: {path} is not there, expected an experiment file such as experiments/mnist_c.yaml"
         )
-    try:
-        return Experiment.model_validate(yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"experiment: {path} is not YAML ({' '.join(str(error).split())})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(
-            f"experiment: {path}: {'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
-        ) from error
+    experiment, document = read_model(path, Experiment, "experiment")
+    _refuse_doubled_runs(experiment, document)
+    return experiment
+
+
+def _refuse_doubled_runs(experiment: Experiment, document: YamlDocument) -> None:
+    """ValueError where two cells of an edition are the same run by other names."""
+    for name, edition in experiment.editions.items():
+        first: dict[str, str] = {}
+        for cell in edition.cells:
+            run = edition.of_cell(cell).model_dump_json()
+            if run in first:
+                line = document.line(["editions", name, "cells", cell])
+                raise ValueError(
+                    f"experiment: {document.path}:{line}: editions.{name}.cells.{cell}: got the same run as "
+                    f"{first[run]!r}, expected cells that differ"
+                )
+            first[run] = cell

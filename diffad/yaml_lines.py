@@ -88,15 +88,13 @@ def read_model(path: Path | str, model: type[Model], what: str) -> tuple[Model, 
 def refusal(document: YamlDocument, error: ValidationError, what: str) -> str:
     """One sentence for the first fault that pydantic found: file, line, field and reason."""
     first = error.errors()[0]
-    reason = " ".join(first["msg"].removeprefix("Value error, ").split())
-    keys, value = list(first["loc"]), None
+    reason = " ".join(first["msg"].replace("Value error, ", "").split())
     # A check of several fields tells which one in its words: "scoring.levels: got 3, expected ...".
-    named = re.match(r"([a-z_]\w*(?:\.[\w-]+)*): (?:got '?([^',\s]+))?", reason)
-    if named:
-        keys += named.group(1).split(".")
-        value = named.group(2)
+    named = re.match(r"((?:[a-z_][\w.-]*: )*)(?:got '?([^',\s]+))?", reason)
+    keys = [*first["loc"], *re.split(r": |\.", named.group(1))]
+    keys = [key for key in keys if key != ""]
     field = ".".join(map(str, first["loc"])) or "file"
-    return f"{what}: {document.path}:{document.line(keys, value)}: {field}: {reason}"
+    return f"{what}: {document.path}:{document.line(keys, named.group(2))}: {field}: {reason}"
 
 
 def _refuse_doubles(root: yaml.Node | None, path: Path, what: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from diffad.configuration import Experiment, load_experiment
+from diffad.workflow import file_kind, read_experiments
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = {
@@ -40,8 +41,9 @@ def write(tmp_path, content):
     return path
 
 
-COMPARISONS = {"scorers.yaml", "fast_against_slow.yaml", "robustness.yaml", "denoising_steps.yaml"}  # of finished runs
-EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if path.name not in COMPARISONS]
+EXPERIMENTS = [
+    each.path for each in read_experiments(ROOT / "experiments") if file_kind(each) == "run"
+]  # files of other kinds are read by other tests
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)

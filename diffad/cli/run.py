@@ -46,8 +46,10 @@ def run_command(
     from diffad.configuration import load_experiment
     from diffad.experiments import is_recorded, record_folder, run_experiment
     from diffad.storage import ensure_folder
+    from diffad.workflow import check_others
 
     loaded = load_experiment(experiment)
+    check_others(experiment)
     check_protocol_parameters(loaded, edition)
     cells = [cell] if cell or not loaded.edition(edition).cells else list(loaded.edition(edition).cells)
     loaded.edition(edition).of_cell(cells[0])  # refuses a cell that is not there
