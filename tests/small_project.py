@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from diffad.publish import load_catalog, runner
+from nbformat import NotebookNode
+
+from diffad.publish import load_catalog, page_frame, provenance, runner
 from diffad.publish.inputs import page_inputs
 
 HEADER = """\
@@ -66,3 +68,10 @@ class Project:
     def plan(self, page: str) -> runner.Plan:
         catalog = load_catalog(self.root / runner.CATALOG)
         return runner.plan_page(catalog.select([page])[0], self.root, catalog)
+
+    def framed(self, page: str, executed: NotebookNode) -> NotebookNode:
+        """An executed notebook as the book shows it."""
+        catalog = load_catalog(self.root / runner.CATALOG)
+        state = provenance.read_state(self.root, page)
+        frame = page_frame.frame_of(executed, catalog.select([page])[0], state, self.root)
+        return page_frame.framed(executed, frame)

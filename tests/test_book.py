@@ -176,6 +176,9 @@ def small_book(tmp_path_factory) -> Path:
     # The landing page shows numbers of chapters that are not part of this small book.
     (root / "book" / "index.md").write_text("# A small book\n\nWith {eq}`eq-one` of another page.\n")
     (root / "notebooks").mkdir()
+    (root / "notebooks" / "chapter.py").write_text(
+        "# %% [markdown]\n# # A computed page\n\n# %%\nanswer = 42\n"
+    )
     entry = {
         "page": "chapter",
         "source": "notebooks/chapter.py",
@@ -252,10 +255,20 @@ def test_only_the_icons_that_the_pages_show_are_loaded(rendered):
 
 def test_a_computed_page_shows_when_and_on_what_it_was_run(rendered):
     page = (rendered / "book" / "chapters" / "chapter.html").read_text()
-    assert page.count("Computed on 2020-02-29 on abacus in 2 min") == 2  # under the title and at the end
-    assert "A recorded run" in page and "cpu edition" in page and "data: mnist" in page
+    assert "Computed on 2020-02-29 on abacus in 2 min" in page  # at the end
+    top = re.sub(r"<[^>]+>", "", page[page.index("page-facts") : page.index("page-links")])
+    assert "Time to run: 2 min" in top and "Edition: cpu" in top and "Run on: abacus, 2020-02-29" in top
+    assert "cpu edition" in page and "data: mnist" in page
     status = (rendered / "book" / "status.html").read_text()
     assert "abacus" in status and "chapters/chapter.html" in status
+
+
+def test_a_page_leads_to_its_code_and_to_a_notebook_that_installs_what_it_needs(rendered):
+    page = (rendered / "book" / "chapters" / "chapter.html").read_text()
+    assert 'href="../../code/chapter.html"' in page and 'href="../../notebooks/chapter.ipynb"' in page
+    assert 'id="cell-1"' in (rendered / "code" / "chapter.html").read_text()
+    downloaded = nbformat.read(rendered / "notebooks" / "chapter.ipynb", as_version=4)
+    assert downloaded.cells[0].metadata.tags == ["install"]
 
 
 def test_the_glued_number_arrives(rendered):

@@ -142,7 +142,7 @@ def test_a_page_without_its_data_gets_new_text_and_keeps_its_mark(project):
     project.add("page", header=NEW_HEADER, edition="cpu", datasets=["mnist"])
     outcome = project.publish().outcomes["page"]
     assert outcome == "text renewed, outputs kept (data not here: mnist)"
-    marked = provenance.with_provenance(read(project), provenance.read_state(project.root, "page"))
+    marked = project.framed("page", read(project))
     assert "`mnist` is not in the data home" in marked.cells[0].source
     assert "More words." in marked.cells[0].source and "Since then" not in marked.cells[0].source
     assert project.publish().outcomes["page"].startswith("recorded run shown, data not here: mnist")

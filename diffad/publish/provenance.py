@@ -6,7 +6,6 @@ import platform
 from pathlib import Path
 from typing import Literal
 
-import nbformat
 from nbformat import NotebookNode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -112,10 +111,10 @@ def duration(seconds: float) -> str:
 
 
 def page_note(provenance: Provenance, state: PageState | None) -> str:
-    """The admonition under the title of a page that this build did not compute; empty for one that it did."""
+    """The admonition under the title of a page whose data are missing or whose run failed; else empty."""
     if state is None:
-        why = "This page shows the committed run; the notebook was not run in this build."
-    elif state.how == "copy":
+        return ""
+    if state.how == "copy":
         missing = " and ".join(f"`{name}`" for name in state.missing)
         fetch = " && ".join(f"diffad data fetch {name}" for name in state.missing)
         why = f"This page shows the committed run: {missing} is not in the data home (`{fetch}` brings it)."
@@ -123,66 +122,52 @@ def page_note(provenance: Provenance, state: PageState | None) -> str:
         why = "The last run of this notebook failed; this page shows the run before it."
     else:
         return ""
-    stale = f" Since then, {' and '.join(state.changes)} changed." if state and state.changes else ""
+    stale = f" Since then, {' and '.join(state.changes)} changed." if state.changes else ""
     kind, title = (
-        ("warning", "An earlier run")
-        if stale or (state and state.how == "failed")
-        else ("note", "A recorded run")
+        ("warning", "An earlier run") if stale or state.how == "failed" else ("note", "A recorded run")
     )
     text = f"{why}{stale} {describe_run(provenance)}"
     return f":::{{admonition}} {title}\n:class: {kind} provenance\n{text}\n:::\n"
 
 
 def page_footer(provenance: Provenance, state: PageState | None) -> str:
-    """The line at the end of every computed page."""
+    """The sentences at the end of every computed page."""
     again = f" Run again on {state.reproduced} with the same outputs." if state and state.reproduced else ""
     words = (
         f" Text renewed on {provenance.text_renewed}, code and outputs as before."
         if provenance.text_renewed
         else ""
     )
-    text = f"{describe_run(provenance)}{again}{words} Source: `{provenance.source}`."
-    return f"```{{div}} provenance-footer\n{text}\n```\n"
+    return f"{describe_run(provenance)}{again}{words}"
 
 
-def with_provenance(notebook: NotebookNode, state: PageState | None) -> NotebookNode:
-    """A copy of an executed notebook for the book: the note under its title, the line at its end."""
-    provenance = read_provenance(notebook)
-    if provenance is None:
-        return notebook
-    marked = nbformat.from_dict(notebook)
-    note = page_note(provenance, state)
-    if note and marked.cells and marked.cells[0].cell_type == "markdown":
-        lines = marked.cells[0].source.split("\n")
-        title = next((number for number, line in enumerate(lines) if line.startswith("# ")), -1)
-        marked.cells[0].source = "\n".join([*lines[: title + 1], "", note, *lines[title + 1 :]])
-    marked.cells.append(nbformat.v4.new_markdown_cell(page_footer(provenance, state), id="provenance"))
-    return marked
+def status_row(
+    link: str, edition: str, executed: NotebookNode | None, state: PageState | None, records: str = ""
+) -> str:
+    """A Markdown row of the table of all pages: what a page was computed from, and whether that holds.
 
-
-def status_row(link: str, edition: str, executed: NotebookNode | None, state: PageState | None) -> str:
-    """A Markdown row of the table of all pages: what a page was computed from, and whether that holds."""
+    records: how the records that the page reads stand, in words.
+    """
     known = read_provenance(executed) if executed is not None else None
     if known is None:
-        return f"| {link} | {edition} | | | | | | not run yet |"
+        return f"| {link} | {edition} | | | | not run yet | {records} |"
     if state is None:
-        standing = "not checked in this build"
+        standing = "as committed"
     elif state.how == "failed":
         standing = "the last run failed"
     elif state.changes:
         standing = f"recorded before {' and '.join(state.changes)} changed"
     else:
         standing = "recorded, up to date" if state.how == "copy" else "up to date"
-    data, torch = ", ".join(known.datasets) or "none", known.run.versions.get("torch", "")
+    run = known.run
     cells = (
         link,
         known.edition,
-        data,
-        duration(known.run.seconds),
-        known.run.device,
-        known.run.date,
-        torch,
+        duration(run.seconds).replace(" ", "\N{NO-BREAK SPACE}"),
+        ", ".join(known.datasets) or "none",
+        f"{run.date}, {run.device}, Python {run.python}, torch {run.versions.get('torch', 'not used')}",
         standing,
+        records or "none read",
     )
     return f"| {' | '.join(cells)} |"
 
