@@ -88,6 +88,12 @@ def test_a_module_that_the_notebook_cannot_reach_does_not_change_the_key(project
     assert names == ["__init__.py", "deep.py", "used.py"]
 
 
+def test_commands_of_a_terminal_are_no_python_to_follow_imports_in(project):
+    project.add("page", '# %% language="bash"\n# import of goods --all\n# %%\nfrom diffad import deep\n')
+    names = [path.name for path in library_files(project.root / "notebooks/page.py", project.root)]
+    assert names == ["__init__.py", "deep.py"]
+
+
 def test_a_lock_beside_a_record_does_not_change_the_key(project):
     project.add("page", records=["results/run"])
     project.write("results/run/record.json", "{}")

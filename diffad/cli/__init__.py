@@ -15,6 +15,7 @@ import typer
 import diffad
 from diffad.cli.compare import compare_command
 from diffad.cli.evaluate import evaluate_command
+from diffad.cli.explain import explain_command
 from diffad.cli.results import results_command, verify_results_command
 from diffad.cli.robustness import robustness_command
 from diffad.cli.run import run_command
@@ -29,6 +30,7 @@ EXAMPLES = """Examples, from your own images to their scores:
 \b
   diffad train photos/normal --out detector --image-size 32
   diffad score detector photos/new --out scores.csv --maps maps
+  diffad explain detector photos/new/0042.png --out why.png
   diffad evaluate detector --normal photos/good --anomalous photos/bad
 
 On a data set of the catalog:
@@ -72,6 +74,7 @@ def _options(
 
 app.command("train")(train_command)
 app.command("score")(score_command)
+app.command("explain")(explain_command)
 app.command("evaluate")(evaluate_command)
 app.command("run")(run_command)
 app.command("compare")(compare_command)

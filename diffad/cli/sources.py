@@ -93,6 +93,15 @@ def folder_images(folder: Path, shape: tuple[int, int, int]) -> Source:
     return _pictures(folder, _files(str(folder), folder), shape)
 
 
+def one_picture(file: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """One picture, resized and converted to `shape` (height, width, channels): uint8.
+
+    Raises:
+        DataCorrupted: it is no picture.
+    """
+    return _pictures(file.parent, [file], shape).images[0]
+
+
 def _is_in_catalog(source: str) -> bool:
     return source.partition("/")[0] in CATALOG
 

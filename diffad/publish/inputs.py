@@ -17,6 +17,7 @@ from diffad.errors import DiffadError
 from diffad.publish.catalog import Page
 from diffad.sources import code_digest, digest, imported_files
 
+OTHER_LANGUAGES = ("%%bash", "%%sh", "%%script")  # how a cell begins that is not Python
 DATA_SUFFIXES = {".yaml", ".yml", ".json", ".csv"}
 
 
@@ -92,7 +93,8 @@ def digest_files(paths: list[Path], root: Path) -> str:
 def library_files(source: Path, root: Path) -> list[Path]:
     """Every file of `diffad` that a notebook reaches through its imports, and the data files beside them."""
     notebook = jupytext.read(source)
-    lines = (line for cell in notebook.cells if cell.cell_type == "code" for line in cell.source.splitlines())
+    cells = (cell.source for cell in notebook.cells if cell.cell_type == "code")
+    lines = (line for code in cells if not code.startswith(OTHER_LANGUAGES) for line in code.splitlines())
     code = "\n".join(line for line in lines if not line.startswith(("%", "!")))
     found = set(imported_files(code, root))
     folders = {path.parent for path in found}
