@@ -1,0 +1,56 @@
+"""Shares of variance are those of a known function, and a setting that does nothing has none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import qmc
+
+from diffad.importance import MADE_UP, total_shares
+
+DESIGN = pd.DataFrame(qmc.Sobol(3, seed=0).random(256), columns=["strong", "weak", "idle"])
+RESPONSE = 2 * DESIGN["strong"] + DESIGN["weak"]  # variances 4 : 1
+
+
+def test_shares_of_a_sum_are_those_of_its_parts():
+    found = total_shares(DESIGN, RESPONSE, num_replicates=20)
+    assert found.r_squared.estimate > 0.95
+    assert found.shares["strong"].estimate == pytest.approx(0.8, abs=0.1)
+    assert found.shares["weak"].estimate == pytest.approx(0.2, abs=0.06)
+    assert abs(found.shares["idle"].estimate) < 0.02 and abs(found.shares[MADE_UP].estimate) < 0.02
+    assert found.ranked()[:2] == ["strong", "weak"]
+
+
+def test_noise_is_nobody_s_share():
+    noise = np.random.default_rng(0).normal(size=64)
+    found = total_shares(DESIGN.iloc[:64], noise, num_replicates=20)
+    assert found.r_squared.low < 0 and all(each.low < 0.1 for each in found.shares.values())
+
+
+def test_rows_of_one_run_are_never_both_fitted_and_tested():
+    """Each run has a response of its own that its rows share: seen rows would give it away."""
+    runs = np.repeat(np.arange(32), 4)
+    response = np.random.default_rng(1).normal(size=32)[runs]
+    features = pd.DataFrame({"run": runs.astype(float) * 7 % 32, "level": np.tile(np.arange(4.0), 32)})
+    apart = total_shares(features, response, runs, num_replicates=15)
+    leaking = total_shares(features, response, num_replicates=15)
+    assert apart.r_squared.estimate < 0.1 < leaking.r_squared.estimate
+
+
+def test_the_same_seed_gives_the_same_shares():
+    one, other = (total_shares(DESIGN[:32], RESPONSE[:32], num_replicates=5, seed=3) for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"response": np.ones(256)}, "all the same"),
+        ({"response": np.append(RESPONSE[1:], np.nan)}, "not finite"),
+        ({"response": RESPONSE[:9]}, "got lengths"),
+        ({"runs": np.zeros(256)}, "at least 8"),
+        ({"features": DESIGN.rename(columns={"idle": MADE_UP})}, "made up"),
+    ],
+)
+def test_what_says_nothing_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        total_shares(**{"features": DESIGN, "response": RESPONSE} | changes)
