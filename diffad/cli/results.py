@@ -47,15 +47,17 @@ def verify_results_command(root: Root = Path("results"), as_json: Json = False) 
     Example:
       diffad verify-results --root results
     """
+    from diffad.embeddings.records import list_vectors, verify_embeddings
     from diffad.records import mismatches, read_record
 
-    folders = record_folders(root)
-    if not folders:
+    checks = {folder: lambda each: check_record(*read_record(each), mismatches) for folder in record_folders(root)}
+    checks |= {folder: verify_embeddings for folder in list_vectors(root)}
+    if not checks:
         raise DataNotFound(f"--root: no record is in {root}, expected a folder of recorded runs")
     found = []
-    for folder in folders:
+    for folder, check in checks.items():
         try:
-            sentences, count = check_record(*read_record(folder), mismatches)
+            sentences, count = check(folder)
         except RecordError as error:
             sentences, count = [str(error)], 0
         found.append({"folder": str(folder), "metrics_checked": count, "mismatches": sentences})
