@@ -68,7 +68,8 @@ def make_split(experiment: Experiment, edition: Edition, cell: str | None = None
     Raises:
         ValueError: a key of `protocol_parameters` that the protocol does not take, or a value that it refuses.
     """
-    protocol, parameters = PROTOCOLS[experiment.protocol], edition.of_cell(cell).protocol_parameters
+    edition = edition.of_cell(cell)
+    protocol, parameters = PROTOCOLS[experiment.protocol], edition.protocol_parameters
     try:
         inspect.signature(protocol).bind(edition.dataset, seed=edition.seed, **parameters)
     except TypeError as error:

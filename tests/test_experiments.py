@@ -265,3 +265,9 @@ def test_scores_do_not_depend_on_the_number_of_threads(tmp_path):
     finally:
         torch.set_num_threads(threads)
     assert records[0].scores_sha256 == records[1].scores_sha256
+
+
+def test_a_cell_with_a_data_set_of_its_own_is_split_from_it():
+    edition = experiment(cells={"other": {"dataset": "fashion-mnist"}}).edition("smoke")
+    with pytest.raises(DataNotFound, match="fashion-mnist"):
+        experiments.make_split(experiment(), edition, "other")
