@@ -382,3 +382,60 @@ curves(dict.fromkeys(copies, calls), copies, "calls", "copies to the device", lo
 # The floor acts on values that the model finds very unlikely. Training data hardly have any. Anomalies
 # consist of them.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: a loss that softmax enters once
+# :label: ex-bugs-cross-entropy
+# Write `cross_entropy(logits, targets)`. Test it as you would test a stranger's: what must it give where the network is certain and right, where it
+# knows nothing, and where logits are huge?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-bugs-cross-entropy
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/bugs_in_the_wild.py
+# :pyobject: cross_entropy
+# ```
+#
+# The largest logit is subtracted first, so nothing overflows; and the logarithm is taken of the sum, never of a probability that may have become 0.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: how low can the doubled softmax go?
+# :label: ex-bugs-floor
+# A loss takes the softmax of probabilities. What is the least it can reach with 7 classes, and what would guessing cost? Compare with
+# {eq}`eq-softmax-floor`.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-bugs-floor
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/bugs_in_the_wild.py
+# :pyobject: softmax_floor
+# ```
+#
+# More than half of what guessing costs: a curve that flattens there looks like a hard problem, and is a bug.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: does a row's score depend on its neighbours?
+# :label: ex-bugs-neighbours
+# Some detectors rank a row among its whole batch. Write a score of that kind, and find out whether a row scores the same alone as among others. How must
+# it be ranked so that it does?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-bugs-neighbours
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/bugs_in_the_wild.py
+# :pyobject: tail_scores
+# ```
+#
+# Ranked with its batch it does not: a test set that is scored in two halves gives other numbers, and a row cannot be scored alone at all. Ranked among training rows it does.
+# :::

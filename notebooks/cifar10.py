@@ -378,3 +378,42 @@ display(
 # :class: dropdown
 # They say what other test images would change, and nothing about other trainings. That takes more seeds, and more hours.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: errors beside equally complex images
+# :label: ex-cifar-complexity
+# Write `corrected_for_complexity(normal_errors, normal_bits, errors, bits)`: fit a straight line from complexity to error on held-out normals, and
+# return how far above it each image lies.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-cifar-complexity
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/cifar10.py
+# :pyobject: corrected_for_complexity
+# ```
+#
+# An empty sky now competes with normal images that are as simple. The line knows nothing of the tested images: fitted to them it would explain the anomalies away.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: is eight of ten beyond chance?
+# :label: ex-cifar-sign
+# One method beats another on eight of ten classes. How often does a fair coin do as well, to either side? And at nine of ten?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-cifar-sign
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/cifar10.py
+# :pyobject: sign_test
+# ```
+#
+# Ten tasks are few. That is why the page gives intervals over images too, and does not count wins alone.
+# :::

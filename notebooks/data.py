@@ -508,3 +508,43 @@ if brushes:
 # are set aside for validation. For the 102 rows of toothbrush that is nearly all of them; for 500 rows it is still
 # more than half.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: standardise without a leak
+# :label: ex-data-standardise
+# Write `standardise(train, test)`, which gives each feature mean 0 and standard deviation 1. What may be looked at, and what not? And what
+# should become of a feature that is constant in training?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-data-standardise
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/data.py
+# :pyobject: standardise
+# ```
+#
+# Mean and spread come from the training rows alone. Taken from the tested rows too, a row's value would depend on which others are tested beside it: a detector that is put to work meets rows one by one. A constant feature would be divided by zero; the NaN that follows is how a published comparison came to give two detectors an AUROC of one half.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: how fast does a leak close?
+# :label: ex-data-simulate
+# Simulate the leak of the exercise above instead of deriving it: draw 1,000 of $n$ rows with replacement, halve them, and count the tested rows
+# that have a copy in training. Compare with the formula for $n = 100$, 500 and 2,000.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-data-simulate
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/data.py
+# :pyobject: leaked_share
+# ```
+#
+# Even at 2,000 rows a fifth of the tested ones is known to the detector. A leak of this kind does not go away by having more data than are drawn.
+# :::

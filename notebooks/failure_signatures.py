@@ -280,3 +280,58 @@ pd.DataFrame(
 # That two in a hundred normal images score as high or higher. It doesn't say that the image is an anomaly with 98 %
 # certainty: that depends on how many anomalies there are.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: a p-value by counting
+# :label: ex-failures-p-values
+# Write `conformal_p_values(normal_scores, scores)`. Can it be 0? What does a tie count?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-failures-p-values
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/failure_signatures.py
+# :pyobject: conformal_p_values
+# ```
+#
+# The item itself is one of those that score so high; without the two ones, p-values would be too small, and could be 0. Ties count as just as high: to be safe, and to keep the promise for scores with few values.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: the first false alarm
+# :label: ex-failures-alarm
+# A detector flags 1 % of normal images. After how many normal images is a false alarm more likely than none? And at 5 %?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-failures-alarm
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/failure_signatures.py
+# :pyobject: normals_until_an_alarm
+# ```
+#
+# Rates of a few per cent sound small. At a conveyor belt they are an alarm a minute.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: a line drawn on training images
+# :label: ex-failures-overfitted
+# Images that a network was trained on score lower than new normal images, by half a standard deviation, or by a whole one. The line is drawn at the 95th percentile
+# of their scores. What share of new normal images does it flag?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-failures-overfitted
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/failure_signatures.py
+# :pyobject: flagged_by_overfitted_line
+# ```
+#
+# The ranking of images, and so the AUROC, is untouched. Only the line stands in the wrong place.
+# :::

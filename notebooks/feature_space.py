@@ -431,3 +431,43 @@ overlay(categories[-1])
 # :class: dropdown
 # One that remembers rows. A tested normal that was also trained on has distance 0 from its nearest neighbour.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: a distance that knows correlations
+# :label: ex-features-mahalanobis
+# Write `mahalanobis_squared(train, rows, shrinkage)`. The covariance is shrunk towards a multiple of the identity; why is that needed where there
+# are more features than rows?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-features-mahalanobis
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/feature_space.py
+# :pyobject: mahalanobis_squared
+# ```
+#
+# With more features than rows the covariance has directions of no variance at all, and its inverse does not exist: any new row would be infinitely far off. A linear system is solved instead of an inverse computed; it is faster and more exact.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: which spaces mind a rotation?
+# :label: ex-features-rotation
+# Rotate features by a random orthogonal matrix. In which spaces do the distances from the mean stay as they were: raw, each feature standardised, or
+# whitened by the full covariance? What does that say about standardising embeddings?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-features-rotation
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/feature_space.py
+# :pyobject: survives_rotation
+# ```
+#
+# The axes of an embedding are an accident of training. A result that changes when they are turned depends on that accident; standardising each feature makes it so.
+# :::

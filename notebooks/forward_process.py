@@ -417,3 +417,60 @@ glue("forward-simulated-sd", f"{passed_by.std().item():.3f}", display=False)
 # about. Code that divides by $\tilde\beta_1$, or adds noise in the last step back, has missed this.
 #
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: when noise takes over
+# :label: ex-forward-half
+# Let every step have the same $\beta$. From which $t$ on is there more noise than signal, $\mathrm{SNR}(t) < 1$
+# ({eq}`eq-signal-to-noise`)? Find a formula, and the answer for $\beta = 0.02$ and for half of it.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-forward-half
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/forward_process.py
+# :pyobject: first_noisy_step
+# ```
+#
+# Half the noise a step, twice the steps, very nearly: only the product of the $1-\beta_t$ counts.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: any number of steps at once
+# :label: ex-forward-sample
+# Write `sample_forward(x_0, t, noise, beta)`, which draws $x_t$ by {eq}`eq-forward-marginal`. Mind where the table starts: `beta[0]` is
+# $\beta_1$, and at $t = 0$ nothing has happened yet.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-forward-sample
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/forward_process.py
+# :pyobject: sample_forward
+# ```
+#
+# `beta[:t]` holds exactly $\beta_1, \dots, \beta_t$, and an empty product is 1: no special case at $t = 0$.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: why shrink at all?
+# :label: ex-forward-shrink
+# Leave the factor $\sqrt{1-\beta_t}$ out of {eq}`eq-forward-step` and simulate 300 steps with $\beta = 0.01$ from data of variance 1. What
+# becomes of the variance, and why would a network mind?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-forward-shrink
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/forward_process.py
+# :pyobject: variance_after
+# ```
+#
+# Without shrinking, each step adds $\beta$ and takes nothing away: the variance grows without end. A network would meet inputs of another size at every $t$, and $x_T$ would be no distribution from which one can draw.
+# :::

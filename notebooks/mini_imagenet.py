@@ -39,7 +39,7 @@ from IPython.display import Markdown, display
 from myst_nb import glue
 
 from diffad import tables, task_tables
-from diffad.configuration import Edition, ScoringConfig, load_experiment
+from diffad.configuration import ScoringConfig, load_experiment
 from diffad.costs import count_flops, on_meta
 from diffad.evaluation import MEAN_OVER_GROUPS
 from diffad.experiments import PROTOCOLS, one_thread
@@ -67,7 +67,7 @@ data_set = next(each for each in DATA_SETS if each.key == "mini-imagenet")
 tasks = joined_tasks(data_set, results_folder, edition_name)
 folders = {
     network: Path(results_folder, name, edition_name)
-    for network, name in zip(("unet", "dit"), data_set.folders)
+    for network, name in zip(("unet", "dit"), data_set.folders, strict=True)
 }
 records = {
     network: {cell: read_record(folder / cell)[0] for cell in tasks} for network, folder in folders.items()

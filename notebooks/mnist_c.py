@@ -368,3 +368,60 @@ display(
 # The best of ten levels, picked on the test set, is better on that test set than it will ever be again. A number chosen
 # by looking at the answers is not a measurement.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: the area that everything is judged by
+# :label: ex-mnist-auroc
+# Write `auroc(normal_scores, anomaly_scores)` from its meaning: the probability that a random anomaly scores above a random normal image. What
+# should a tie count?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mnist-auroc
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mnist_c.py
+# :pyobject: auroc
+# ```
+#
+# A tie counts one half: then a score that says nothing, the same for all, gets one half, and turning the sign turns $A$ into $1 - A$. Do not fold it to be at least one half: an inverted score is a finding.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: the same detector in the field
+# :label: ex-mnist-base-rate
+# A detector flags 90 % of anomalies and 5 % of normal images. What share of its alarms is false on a test set of halves, as here, and what share where
+# one image in a hundred is anomalous?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mnist-base-rate
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mnist_c.py
+# :pyobject: false_alarm_share
+# ```
+#
+# AUROC and both rates are the same in the two places. What a user sees is not.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: the price of looking both ways
+# :label: ex-mnist-two-sided
+# Let normal images have $z$-scores from $\mathcal N(0, 1)$ and anomalies from $\mathcal N(\mu, 1)$. Compute the AUROC of $z$ and of $|z|$ for
+# $\mu = 2$ and $\mu = -2$. When is the two-sided score worth its price?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mnist-two-sided
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mnist_c.py
+# :pyobject: one_and_two_sided
+# ```
+#
+# It costs a few points where anomalies are harder than normal images, and saves the day where they are easier. If you do not know beforehand on which side they lie, it is an insurance.
+# :::

@@ -161,8 +161,8 @@ for cell, task in tasks.items():
 display(tables.one_header(pd.DataFrame(rows).T.rename_axis("category")))
 
 # %% [markdown]
-# Good images differ among themselves by more than a defect adds: the fourth column is what the score would have to see, the third what
-# it has to see it through.
+# Good images differ among themselves by as much as a defect adds, or more: the fourth column is what the score would have to see, the
+# third what it has to see it through.
 #
 # ## Beside published figures
 

@@ -666,3 +666,59 @@ one_header(pd.DataFrame(rows).T.rename_axis("w")).style.format("{:.2f}").format(
 # Two evaluations a step instead of one. At $w = 0$ and $w = 1$ one of the two predictions has weight zero and need not be
 # computed.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: from images to tokens
+# :label: ex-networks-patchify
+# Write `patchify(images, patch)`, which cuts images (n, channels, height, width) into the tokens of a transformer. Order matters: tokens row by
+# row, and in each token one channel after the other.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-networks-patchify
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/networks.py
+# :pyobject: patchify
+# ```
+#
+# `reshape` alone keeps the order of the memory and would cut the image into strips. First split both axes, then bring the two patch axes together, then flatten.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: what a small patch costs
+# :label: ex-networks-cost
+# By what factor does the cost of one attention matrix grow when the patch is halved? And from 32 to 256 pixels a side at the same patch?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-networks-cost
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/networks.py
+# :pyobject: attention_cost
+# ```
+#
+# Tokens grow with the square of the side, attention with the square of the tokens: the fourth power of the side.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: how a network tells the time
+# :label: ex-networks-time
+# Times enter a network as sines and cosines of many frequencies. Compute the cosine of the angle between the embeddings of 500 and 501, 510, 600;
+# then of 5 and 6, 15, 105. What do you notice, and why is that useful?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-networks-time
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/networks.py
+# :pyobject: embedding_similarity
+# ```
+#
+# The inner product is a sum of $\cos(\omega_k (t - t'))$, so it depends on the difference alone, falls quickly at first and then slowly: neighbouring times look alike, distant ones can be told apart, and no time is special.
+# :::

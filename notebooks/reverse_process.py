@@ -583,3 +583,60 @@ curves(
 # Yes. Convert either prediction with {eq}`eq-conversions` and compute the same bound. Their training losses
 # cannot be compared: they measure the error in different units, {eq}`eq-loss-units`.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: the divergence of two Gaussians
+# :label: ex-reverse-kl
+# Every term of the bound but two is a Kullback-Leibler divergence of Gaussians. Write `gaussian_kl(mean_1, variance_1, mean_2, variance_2)`,
+# in nats and element by element. Derive it first: what is the expectation of $\log p - \log q$ under $p$?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-reverse-kl
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/reverse_process.py
+# :pyobject: gaussian_kl
+# ```
+#
+# The first three terms compare the variances and vanish where they are equal; the last measures how far apart the means are, in units of the *second* variance.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: one error in two units
+# :label: ex-reverse-units
+# A network's estimate of $x_0$ has a mean squared error of 0.01. How large is the squared error of the noise estimate that goes with it, at
+# $\bar\alpha_t = 0.9$ and at $\bar\alpha_t = 0.1$? Use {eq}`eq-conversions`.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-reverse-units
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/reverse_process.py
+# :pyobject: noise_error
+# ```
+#
+# So a loss on the noise and a loss on $x_0$ weigh the levels differently: the first looks at little noise, the second at much.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: does the choice of the variance matter?
+# :label: ex-reverse-variance
+# The reverse step may take $\beta_t$ or the posterior's $\tilde\beta_t$ ({eq}`eq-posterior-variance`) as its variance. Compute their ratio over
+# $t$ for the linear schedule with $T = 1000$. Where do they differ, and what does that mean for the bound?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-reverse-variance
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/reverse_process.py
+# :pyobject: variance_ratio
+# ```
+#
+# They differ in the first few steps alone, next to the clean image. Those steps hardly change how a sample looks, but they carry a good part of the bound, since there the variances are smallest and a wrong one is expensive.
+# :::

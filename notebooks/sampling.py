@@ -391,3 +391,60 @@ glue("sampling-probes", f"{np.abs(estimates['four probes'] - exact).mean():.2f}"
 # :::{dropdown} 5. Two seeds give different ancestral samples from the same $x_T$, but the same DDIM sample. Why?
 # Ancestral sampling draws fresh noise in every step; DDIM with $\eta = 0$ draws none, so $x_T$ alone decides.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: one step of DDIM
+# :label: ex-sampling-ddim
+# Write `ddim_step(x_t, noise, t, s, alpha_bar)`, the step without fresh noise of {eq}`eq-ddim`: first the clean image that the estimated noise
+# implies, then that image at level $s$. The same function walks down ($s < t$) and up.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-sampling-ddim
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/sampling.py
+# :pyobject: ddim_step
+# ```
+#
+# The two lines are the marginal, solved for $x_0$ at level $t$ and used forwards at level $s$.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: what a reconstruction costs
+# :label: ex-sampling-cost
+# You reconstruct 10,000 images from $t_0 = 250$. How many network evaluations are that in single steps, and how many in steps of 25? How many
+# single looks, at ten levels each, could you have for the second price?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-sampling-cost
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/sampling.py
+# :pyobject: evaluations
+# ```
+#
+# The same price as ten looks at ten levels, which is how several scores of this book spend it.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: is the path invertible?
+# :label: ex-sampling-back
+# Walk from a data point to noise with DDIM and back again. For Gaussian data the best denoiser is known, so no network is needed. How far off do
+# you end, with 5, 50 and 500 steps each way? What is exact about DDIM, and what is not?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-sampling-back
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/sampling.py
+# :pyobject: there_and_back
+# ```
+#
+# The limit of infinitely many steps is a differential equation, which can be followed both ways. Each finite step takes the noise estimate from its own end: down and up do not take the same one, and the difference shrinks with the step.
+# :::

@@ -511,3 +511,60 @@ display(
 # At the images that set the line. If the network was trained on them, or the score's means and covariance were fitted on them, their
 # scores are too low.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Implement: a profile becomes a score
+# :label: ex-scorers-two-sided
+# Write `two_sided_score(normal_errors, errors)`: logarithms of the errors, $z$-scores level by level against held-out normals, and the largest
+# $|z|$. Which of the two arguments sets the mean and the spread?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-scorers-two-sided
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/scorers.py
+# :pyobject: two_sided_score
+# ```
+#
+# The held-out normals alone set them. On a logarithmic scale half the usual error is as far from usual as twice the usual error.
+# :::
+
+# %% [markdown]
+# :::{exercise} Compute: how many images must be held out?
+# :label: ex-scorers-held-out
+# The smallest p-value that $n$ held-out images can give is $1/(n+1)$. How many does it take before anything can be flagged at a rate of 5 %, 1 %,
+# 0.1 %?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-scorers-held-out
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/scorers.py
+# :pyobject: fewest_held_out
+# ```
+#
+# A promise about rare false alarms needs many images that were never trained on. No formula gets round that without an assumption about the tail.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: why all images share their noise
+# :label: ex-scorers-shared-noise
+# Take two nearly equal images and a denoiser that is known. How much does the *difference* of their errors vary from noise to noise, if both get the
+# same noise, and if each gets its own?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-scorers-shared-noise
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/scorers.py
+# :pyobject: spread_of_difference
+# ```
+#
+# Most of an error's variation comes from the noise and not from the image. Shared, it falls out of every comparison.
+# :::
