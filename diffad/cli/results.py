@@ -47,11 +47,13 @@ def verify_results_command(root: Root = Path("results"), as_json: Json = False) 
     Example:
       diffad verify-results --root results
     """
+    from diffad.efficiency.record import list_efficiency, verify_efficiency
     from diffad.embeddings.records import list_vectors, verify_embeddings
     from diffad.records import mismatches, read_record
 
     checks = {folder: lambda each: check_record(*read_record(each), mismatches) for folder in record_folders(root)}
     checks |= {folder: verify_embeddings for folder in list_vectors(root)}
+    checks |= {folder: verify_efficiency for folder in list_efficiency(root)}
     if not checks:
         raise DataNotFound(f"--root: no record is in {root}, expected a folder of recorded runs")
     found = []

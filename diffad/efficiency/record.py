@@ -210,6 +210,11 @@ def read_efficiency(folder: Path | str) -> EfficiencyRecord:
     return record
 
 
+def list_efficiency(root: Path | str) -> list[Path]:
+    """Folders at or under `root` that hold a record of efficiency, sorted."""
+    return sorted(path.parent for path in Path(root).rglob(EFFICIENCY_FILE))
+
+
 def verify_efficiency(folder: Path | str, tolerance: float = 1e-9) -> tuple[list[str], int]:
     """Recompute every median and exponent from the raw rounds.
 
