@@ -9,8 +9,8 @@ workflow may be killed between a record and the note that it was made, and nothi
 
 import argparse
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -87,6 +87,33 @@ def find_jobs(
     """
     documents = read_experiments(experiments)
     return [job for document in documents for job in _jobs(document, edition, Path(results))]
+
+
+def commands(root: Path | str = ".") -> dict[str, str]:
+    """Folder of each record that experiment files ask for, in any edition -> the one command that makes it anew.
+
+    Args:
+        root: the project's folder; folders and commands are as seen from there.
+    """
+    root = Path(root)
+    found = {}
+    for edition in ("smoke", "cpu", "gpu"):
+        for job in find_jobs(edition, root / EXPERIMENTS, "results"):
+            found[job.folder.as_posix()] = replace(job, file=job.file.relative_to(root)).command
+    return found
+
+
+def command_of(folder: Path | str, known: Mapping[str, str]) -> str:
+    """The command that makes a record anew: that of its folder or of one above it; "" where no file asks for it.
+
+    Args:
+        folder: of the record, from the project's folder or with the way there before it, "../../results/...".
+        known: from `commands`.
+    """
+    parts = Path(folder).parts
+    parts = parts[parts.index("results") :] if "results" in parts else parts
+    above = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((known[each] for each in above if each in known), "")
 
 
 def read_experiments(experiments: Path | str = EXPERIMENTS) -> list[YamlDocument]:

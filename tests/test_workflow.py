@@ -7,8 +7,10 @@ import yaml
 from test_experiments import CONTENT
 
 from diffad.cli import main
-from diffad.records import read_record
-from diffad.workflow import find_jobs, read_experiments, run_cell
+from diffad.configuration import load_experiment
+from diffad.experiments import record_folder
+from diffad.records import list_records, read_record
+from diffad.workflow import command_of, commands, find_jobs, read_experiments, run_cell
 from diffad.workflow import main as workflow_main
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +82,29 @@ def test_a_cell_is_run_unless_its_record_stands(folder, capsys):
     with pytest.raises(SystemExit):
         workflow_main(["run", str(file), "--cell", "none", "--results", str(out)])
     assert "cell: got 'none'" in capsys.readouterr().err
+
+
+def test_every_recorded_run_has_a_command_whose_file_and_cell_exist():
+    known = commands(ROOT)
+    published = [each.relative_to(ROOT) for each in list_records(ROOT / "results")]
+    assert published
+    for folder in published:
+        command = command_of(Path("..") / ".." / folder, known)
+        if folder.parts[1].startswith("mvtec-ad-"):  # of diffad.feature_experiments, which has no file
+            continue
+        words = command.split()
+        assert words[0] == "diffad" and (ROOT / words[2]).is_file(), folder
+        cell = words[words.index("--cell") + 1] if "--cell" in words else None
+        if words[1] == "run":
+            edition = load_experiment(ROOT / words[2]).edition(words[4])
+            edition.of_cell(cell)
+            assert record_folder(load_experiment(ROOT / words[2]), words[4], "results", cell) == folder
+
+
+def test_a_part_of_a_job_has_the_jobs_command_and_a_stranger_none():
+    known = {"results/robustness/cpu/ship": "diffad robustness ..."}
+    assert command_of("results/robustness/cpu/ship/noise", known) == "diffad robustness ..."
+    assert command_of("results/other", known) == ""
 
 
 def test_jobs_are_listed(folder, capsys):

@@ -1,0 +1,134 @@
+"""The claims as tables of a page: HTML that says in words what it shows in colour, links each number to its chapter and
+records, and prints the command that makes it anew.
+"""
+
+import html
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from diffad.claims import Finding, Judged, Outcome, Verdict
+from diffad.workflow import command_of
+
+# Dark enough for white letters (contrast above 4.5), and told apart in grey by their sign and word.
+VERDICT_LOOKS = {
+    Verdict.HOLDS: ("✔", "#00604A"),
+    Verdict.IN_PART: ("◐", "#7A5200"),
+    Verdict.FAILS: ("✘", "#9C1C0C"),
+    Verdict.NOT_TESTABLE: ("?", "#4A4A4A"),
+    Verdict.NOT_RUN: ("–", "#4A4A4A"),
+}
+OUTCOME_LOOKS = {
+    Outcome.SUPPORTS: ("✔", "#00604A"),
+    Outcome.IN_PART: ("◐", "#7A5200"),
+    Outcome.UNDECIDED: ("?", "#4A4A4A"),
+    Outcome.CONTRADICTS: ("✘", "#9C1C0C"),
+}
+RECORD_PAGES = "../../records"  # from a chapter of the built book
+NUMBER = "<td style='white-space:nowrap'>"
+
+
+def badge(said: Verdict | Outcome) -> str:
+    """A verdict or an outcome as a coloured word with its sign."""
+    sign, colour = (VERDICT_LOOKS if isinstance(said, Verdict) else OUTCOME_LOOKS)[said]
+    return (
+        f"<span style='background:{colour};color:#fff;border-radius:4px;padding:1px 6px;white-space:nowrap'>"
+        f"{sign}&nbsp;{html.escape(said)}</span>"
+    )
+
+
+def counted_outcomes(judged: Judged) -> str:
+    """The findings by their outcome, in words: "3 supports, 1 contradicts"."""
+    counts = Counter(each.outcome for each in judged.findings)
+    return ", ".join(f"{counts[each]} {each}" for each in Outcome if counts[each]) or "no record"
+
+
+def summary_html(judged: Mapping[str, Judged], anchors: bool = True) -> str:
+    """A row a claim: what the paper says and where, the verdict, and what the findings say.
+
+    Args:
+        judged: by key.
+        anchors: whether keys link to the page's sections, `#c1` and so on.
+    """
+    rows = []
+    for key, each in judged.items():
+        name = f"<a href='#{key.lower()}'>{key}</a>" if anchors else key
+        rows.append(
+            f"<tr><td>{name}</td><td>{html.escape(each.claim.claim)}</td><td>{html.escape(each.claim.where)}</td>"
+            f"<td>{badge(each.verdict)}</td><td>{counted_outcomes(each)}</td></tr>"
+        )
+    head = "<tr><th></th><th>claim</th><th>where</th><th>verdict</th><th>findings</th></tr>"
+    return _table("Every claim with its verdict", head, rows)
+
+
+def findings_html(judged: Judged, known: Mapping[str, str], chapters: Collection[str]) -> str:
+    """A row a finding of one claim: number with interval, outcome, chapter, records, and the command to run it again.
+
+    Args:
+        judged: the claim.
+        known: from `diffad.workflow.commands`.
+        chapters: pages that the book has; others are not linked.
+    """
+    if not judged.findings:
+        return (
+            f"<p>{badge(Verdict.NOT_RUN)} No record of this is among those published. A claim without a record has no "
+            "verdict.</p>"
+        )
+    rows = []
+    for each in judged.findings:
+        chapter = (
+            f"<a href='{each.chapter}.html'>{each.chapter.replace('_', ' ')}</a>"
+            if each.chapter in chapters
+            else ""
+        )
+        rows.append(
+            f"<tr><td>{html.escape(each.what)}</td>{NUMBER}{html.escape(each.numbers)}</td><td>{badge(each.outcome)}</td>"
+            f"<td>{html.escape(each.detail)}</td><td>{chapter}</td><td>{_sources(each, known)}</td></tr>"
+        )
+    head = (
+        "<tr><th>experiment</th><th>number (95 % interval)</th><th>says</th><th>more</th><th>chapter</th>"
+        "<th>records, and the command to run them again</th></tr>"
+    )
+    return _table(f"Findings for {judged.claim.key}", head, rows)
+
+
+def grouped_commands(folders: Sequence[Path], known: Mapping[str, str]) -> dict[str, list[Path]]:
+    """Commands of records; those that differ in their cell alone stand together with CELL in its place."""
+    grouped: dict[str, list[Path]] = {}
+    for folder in folders:
+        command = command_of(folder, known)
+        words = command.split()
+        for option in ("--cell", "--run"):
+            if option in words:
+                words[words.index(option) + 1] = "CELL"
+        grouped.setdefault(" ".join(words), []).append(folder)
+    return {
+        (command_of(found[0], known) if len(found) == 1 else command): found
+        for command, found in grouped.items()
+    }
+
+
+def _sources(finding: Finding, known: Mapping[str, str]) -> str:
+    parts = []
+    for command, folders in grouped_commands(finding.records, known).items():
+        links = []
+        for folder in folders:
+            name = (
+                "/".join(folder.parts[folder.parts.index("results") + 1 :])
+                if "results" in folder.parts
+                else folder.name
+            )
+            shown = folder.name if len(folders) > 1 else name
+            links.append(f"<a href='{RECORD_PAGES}/{name}.html'>{html.escape(shown)}</a>")
+        listed = " ".join(links)
+        if len(folders) > 3:
+            listed = f"<details><summary>{len(folders)} records</summary>{listed}</details>"
+        parts.append(f"{listed}<br><code>{html.escape(command)}</code>" if command else listed)
+    return "<br>".join(parts)
+
+
+def _table(caption: str, head: str, rows: Sequence[str]) -> str:
+    return (
+        f"<div style='overflow-x:auto'><table class='table'><caption>{html.escape(caption)}</caption>"
+        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
