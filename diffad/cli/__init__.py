@@ -14,6 +14,7 @@ import typer
 
 import diffad
 from diffad.cli.compare import compare_command
+from diffad.cli.embeddings import embeddings_command
 from diffad.cli.evaluate import evaluate_command
 from diffad.cli.explain import explain_command
 from diffad.cli.results import results_command, verify_results_command
@@ -78,6 +79,7 @@ app.command("explain")(explain_command)
 app.command("evaluate")(evaluate_command)
 app.command("run")(run_command)
 app.command("compare")(compare_command)
+app.command("embeddings")(embeddings_command)
 app.command("robustness")(robustness_command)
 app.command("results")(results_command)
 app.command("verify-results")(verify_results_command)

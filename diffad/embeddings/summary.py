@@ -158,7 +158,7 @@ def interval_over_sets(
         confidence, num_resamples, seed: of the percentile bootstrap (Efron & Tibshirani 1993, chapter 13).
     """
     check_bootstrap_settings(num_resamples, confidence, seed)
-    groups = pd.factorize([str(name).partition("/")[2] for name in values.index])[0]
+    groups = np.unique([str(name).partition("/")[2] for name in values.index], return_inverse=True)[1]
     num_groups = groups.max() + 1
     drawn = np.random.default_rng(seed).integers(num_groups, size=(num_resamples, num_groups))
     weights = np.stack([np.bincount(row, minlength=num_groups) for row in drawn])[
