@@ -14,7 +14,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book notebooks html test unit-tests notebook-tests clean distclean
+.PHONY: help install book notebooks html test unit-tests notebook-tests student instructor clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## Show these commands
@@ -58,6 +58,12 @@ notebook-tests: $(STAMP)
 	@pages="$$($(BIN)/python -m diffad.publish reproducible --seconds $(NBVAL_SECONDS))"; \
 	if [ -z "$$pages" ]; then echo "No executed notebook can be run again here."; exit 0; fi; \
 	set -x; $(BIN)/python -m pytest --nbval --nbval-current-env -p diffad.publish.tolerance $$pages
+
+student: $(STAMP)  ## Write the notebooks of the course without solutions, _build/student
+	$(BIN)/python -m diffad.coursework student
+
+instructor: $(STAMP)  ## The same with solutions and all tests, _build/instructor
+	$(BIN)/python -m diffad.coursework instructor
 
 clean:  ## Remove what was built; the next `make book` runs the notebooks again
 	rm -rf _build

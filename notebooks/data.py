@@ -495,7 +495,7 @@ if brushes:
 # For images of your own, lay a folder out like MVTec-AD: `train/good`, `test/good`, `test/DEFECT` and, where you have
 # masks, `ground_truth/DEFECT/NAME_mask.png`. Then `official_split("folder:PATH")` splits it like a category.
 #
-# :::{exercise}
+# :::{exercise} Compute: how much leaks?
 # :label: ex-data-leak
 # A set has $n$ rows. The harness draws 1,000 rows of it with replacement and splits them in half. What share of the
 # tested rows has a copy in the training half? Compare with the left panel of the figure on the leak.

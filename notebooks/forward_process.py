@@ -427,8 +427,8 @@ glue("forward-simulated-sd", f"{passed_by.std().item():.3f}", display=False)
 # %% [markdown]
 # :::{exercise} Compute: when noise takes over
 # :label: ex-forward-half
-# Let every step have the same $\beta$. From which $t$ on is there more noise than signal, $\mathrm{SNR}(t) < 1$
-# ({eq}`eq-signal-to-noise`)? Find a formula, and the answer for $\beta = 0.02$ and for half of it.
+# Let every step have the same $\beta$. From which $t$ on is there more noise than signal, that is,
+# $\mathrm{SNR}(t) < 1$ in {eq}`eq-signal-to-noise`? Find a formula, and the answer for $\beta = 0.02$ and for half of it.
 # :::
 
 # %% [markdown]

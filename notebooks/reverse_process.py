@@ -627,7 +627,7 @@ curves(
 # %% [markdown]
 # :::{exercise} Investigate: does the choice of the variance matter?
 # :label: ex-reverse-variance
-# The reverse step may take $\beta_t$ or the posterior's $\tilde\beta_t$ ({eq}`eq-posterior-variance`) as its variance. Compute their ratio over
+# The reverse step may take $\beta_t$ or the posterior's $\tilde\beta_t$ of {eq}`eq-posterior-variance` as its variance. Compute their ratio over
 # $t$ for the linear schedule with $T = 1000$. Where do they differ, and what does that mean for the bound?
 # :::
 

@@ -141,6 +141,13 @@ True.
 :label: exercise-one
 Do it.
 :::
+
+:::{solution} exercise-one
+:class: dropdown
+```{literalinclude} /coursework/solutions/chapter.py
+:pyobject: done
+```
+:::
 """
 
 
@@ -186,6 +193,8 @@ def small_book(tmp_path_factory) -> Path:
         "edition": "cpu",
     }
     (root / "notebooks" / "catalog.yaml").write_text(yaml.safe_dump({"pages": [entry]}))
+    (root / "coursework" / "solutions").mkdir(parents=True)
+    (root / "coursework" / "solutions" / "chapter.py").write_text("def done():\n    return 'it is done'\n")
     (root / "book" / "chapters").mkdir()
     nbformat.write(computed_page(), root / "book" / "chapters" / "chapter.ipynb")
     names = ["book/chapters/chapter", *(f"book/{path.stem}" for path in PROSE if path.stem != "index")]
@@ -269,6 +278,18 @@ def test_a_page_leads_to_its_code_and_to_a_notebook_that_installs_what_it_needs(
     assert 'id="cell-1"' in (rendered / "code" / "chapter.html").read_text()
     downloaded = nbformat.read(rendered / "notebooks" / "chapter.ipynb", as_version=4)
     assert downloaded.cells[0].metadata.tags == ["install"]
+
+
+def test_a_solution_is_folded_and_shows_the_code_of_its_file(rendered):
+    page = (rendered / "book" / "chapters" / "chapter.html").read_text()
+    solution = page[page.index("solution admonition") :]
+    assert "dropdown" in page[page.index("solution admonition") - 40 : page.index("solution admonition") + 60]
+    assert "it is done" in re.sub(r"<[^>]+>", "", solution)
+
+
+def test_the_page_for_teachers_counts_the_exercises(rendered):
+    text = re.sub(r"<[^>]+>", " ", (rendered / "book" / "teach.html").read_text())
+    assert re.search(r"1\s+exercises", text) and "A computed page" in text and "forward process" in text
 
 
 def test_the_glued_number_arrives(rendered):

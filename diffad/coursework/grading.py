@@ -14,6 +14,8 @@ from pathlib import Path
 
 from diffad.errors import DiffadError
 
+ANSWER = "answer"  # the tag of a cell that a student fills in
+
 
 @dataclass(frozen=True)
 class Case:

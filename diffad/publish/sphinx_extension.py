@@ -2,7 +2,7 @@
 
 It adds pages for the notebooks' sources and for the run records, and fills the tables of all pages and of all records
 where a Markdown page holds the lines `<!-- page-status -->` and `<!-- record-status -->`. Formulas are drawn by
-`mathematics`, icons by `icons`.
+`mathematics`, icons by `icons`; what the page for teachers says of the notebooks comes from `coursework.syllabus`.
 """
 
 import re
@@ -16,6 +16,8 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from diffad.coursework import syllabus
+from diffad.coursework.exercises import without_exercises
 from diffad.publish import code_pages, icons, launch, mathematics
 from diffad.publish.catalog import Catalog
 from diffad.publish.inputs import digest_files
@@ -46,6 +48,10 @@ def mark_page(app: Sphinx, docname: str, source: list[str]) -> None:
         for summary in summaries(root):
             app.env.note_dependency(str(root / RESULTS / summary.folder / "record.json"))
         source[0] = source[0].replace(RECORDS_MARK, "\n".join(status_rows(summaries(root), above(docname))))
+    if syllabus.TABLE_MARK in source[0]:
+        for path in (root / load_catalog(root / CATALOG).output).glob("*.ipynb"):
+            app.env.note_dependency(str(path))
+    source[0] = syllabus.fill_in(source[0], root, Path(docname).parent)
 
 
 def as_shown(app: Sphinx, docname: str, executed: NotebookNode) -> NotebookNode:
@@ -58,7 +64,9 @@ def as_shown(app: Sphinx, docname: str, executed: NotebookNode) -> NotebookNode:
     for folder in page.records:
         for record in (root / folder).rglob("record.json"):
             app.env.note_dependency(str(record))
-    titled_copy = titled(executed, name, catalog)
+    # A label may stand once in a book: the exercises stand on the page that is named after their source.
+    once = executed if Path(page.source).stem == name else without_exercises(executed)
+    titled_copy = titled(once, name, catalog)
     services = launch_of(app).links(name, catalog.output)
     frame = frame_of(titled_copy, page, read_state(root, name), root, above(docname), services)
     # One long page, from which the PDF is printed, has no other pages beside it.
