@@ -43,15 +43,17 @@ class EfficiencyRecord(BaseModel):
     content_hash: str | None = None
 
     def with_measurements(self, new: list[Measurement]) -> "EfficiencyRecord":
-        """This record with more measurements, with all that follows from them and its hash."""
-        measurements = (*self.measurements, *new)
-        values = {
-            "measurements": measurements,
-            "summaries": summaries(measurements, self.settings),
-            "growths": growths(measurements, self.settings),
-        }
-        record = self.model_copy(update=values)
+        """This record with more measurements and a new hash; what follows from them is left to `finished`."""
+        record = self.model_copy(update={"measurements": (*self.measurements, *new)})
         return record.model_copy(update={"content_hash": _content_hash(record)})
+
+    def finished(self) -> "EfficiencyRecord":
+        """This record with the medians and exponents that follow from its measurements."""
+        values = {
+            "summaries": summaries(self.measurements, self.settings),
+            "growths": growths(self.measurements, self.settings),
+        }
+        return self.model_copy(update=values).with_measurements([])
 
     @property
     def is_complete(self) -> bool:
@@ -99,6 +101,8 @@ def measure_all(
             record = record.with_measurements(new)
             _write(record, path)
             tell(_line(number, cell, new))
+        record = record.finished()
+        _write(record, path)
     return record
 
 
