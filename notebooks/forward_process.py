@@ -267,7 +267,7 @@ summary.style.format({"signal left at T": "{:.1e}", "log SNR at 1": "{:.1f}", "l
 # Implemented by `diffad.schedules.NoiseSchedule.continuous_log_alpha_bar`.
 #
 # For the linear schedule this is the variance-preserving stochastic differential equation of
-# {cite:t}`song2021sde`. How far is a table of finite length from it?
+# {cite:t}`song2021sde`: the same chain with infinitely many, infinitely small steps. How far is a table of finite length from it?
 
 # %% tags=["hide-input"]
 limits = {}

@@ -108,9 +108,10 @@ x_test = to_network(test_images)
 #
 # ### Four names for one prediction
 #
-# A network need not predict $x_0$. It may as well predict the noise $\epsilon$, the velocity $v =
-# \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1-\bar\alpha_t}\,x_0$ {cite:p}`salimans2022progressive`, or the score
-# $s = \nabla_{x_t} \log q(x_t)$ {cite:p}`song2021sde`: given $x_t$, each determines the others.
+# A network need not predict $x_0$. It may as well predict the noise $\epsilon$; or the velocity $v =
+# \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1-\bar\alpha_t}\,x_0$ {cite:p}`salimans2022progressive`, a mixture of noise and image
+# that has the same size at every $t$; or the score $s = \nabla_{x_t} \log q(x_t)$ {cite:p}`song2021sde`, the direction in which
+# noisy images become more likely fastest. Given $x_t$, each determines the others.
 #
 # $$
 # \begin{aligned}
@@ -128,7 +129,7 @@ x_test = to_network(test_images)
 #
 # We would like to make $-\log p_\theta(x_0)$ small, but $p_\theta(x_0) = \int p_\theta(x_{0:T})\, dx_{1:T}$
 # is an integral over all paths. Multiply and divide by the density of the forward paths, and use Jensen's
-# inequality:
+# inequality (the logarithm of a mean is at least the mean of the logarithms):
 #
 # $$
 # -\log p_\theta(x_0) = -\log \mathbb E_{q(x_{1:T} \mid x_0)}\!\left[ \frac{p_\theta(x_{0:T})}{q(x_{1:T} \mid x_0)} \right]
@@ -230,7 +231,7 @@ x_test = to_network(test_images)
 # ## Where everything is known: the oracle
 #
 # Before a network is trusted, the formulas must be. Take data $\mathcal N(\mu, \Sigma)$. Then $x_t$ and $x_0$
-# are jointly Gaussian, and the best possible denoiser is linear regression:
+# are jointly Gaussian, and the best possible denoiser, the *oracle*, is linear regression:
 #
 # $$
 # \mathbb E[x_0 \mid x_t] = \mu + \sqrt{\bar\alpha_t}\,\Sigma
@@ -283,8 +284,8 @@ glue("reverse-oracle-truth", f"{truth:.6f}", display=False)
 glue("reverse-oracle-error", f"{relative:.0e}", display=False)
 
 # %% [markdown]
-# The bound, added up term by term from the library's functions, is {glue:text}`reverse-oracle-bound` nats;
-# the exact value is {glue:text}`reverse-oracle-truth`. They differ by a relative
+# The bound, added up term by term from the library's functions, is {glue:text}`reverse-oracle-bound` nats (as bits, but with
+# the natural logarithm); the exact value is {glue:text}`reverse-oracle-truth`. They differ by a relative
 # {glue:text}`reverse-oracle-error`, which is rounding.
 #
 # With the posterior variance instead, which is what most implementations use, the terms are those of
@@ -519,7 +520,7 @@ curves(
 
 # %% [markdown]
 # $L_\mathrm{simple}$ says nothing about variances. To learn them, {cite:t}`nichol2021improved` add a little
-# of the bound, with its gradient stopped at the mean so that it teaches the variance only:
+# of the bound, in which the predicted mean is held fixed, so that it teaches the variance only:
 #
 # $$
 # L_\mathrm{hybrid} = L_\mathrm{simple} + \lambda \left( L_T + \sum_t L_{t-1} + L_0 \right), \qquad \lambda = 0.001 .

@@ -89,8 +89,9 @@ def normal(*shape, dtype=torch.float64):
 # ## Skipping steps: DDIM
 #
 # A thousand network calls for one image is a lot. Can we go from $t$ straight to some $s < t$? The training
-# loss only ever looked at the marginals $q(x_t \mid x_0)$, so any other chain with the *same marginals* is
-# served by the same network. Look for one of the form "clean part plus old noise plus fresh noise":
+# loss only ever looked at the marginals $q(x_t \mid x_0)$, the law of each state by itself, so any other chain with the
+# *same marginals* is served by the same network. Look for one of the form "clean part plus old noise plus fresh noise", where
+# a number $\eta$ from 0 to 1 says how much of the noise is fresh:
 #
 # $$
 # x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\; \hat\epsilon + \sigma z,
@@ -136,11 +137,11 @@ paths_over_density(paths, density, values[:, 0].numpy(), shown_times)
 # $$ (eq-probability-flow)
 #
 # Implemented by `diffad.likelihood.ode_log_likelihood`, which integrates it; `diffad.samplers.ddim` with
-# $\eta = 0$ is its first-order solver.
+# $\eta = 0$ is a solver of first order: half the step, about half the error.
 #
 # Its solutions have at every time the same distribution as the noisy chain {cite:p}`song2021sde`. And once
-# sampling is solving an ODE, better solvers are at hand. DPM-Solver++ {cite:p}`lu2022dpmsolverpp` is a
-# second-order one; `diffad.samplers.dpm_solver` asks diffusers' implementation for it, with the same network.
+# sampling is solving an ordinary differential equation (ODE), better solvers are at hand. DPM-Solver++ {cite:p}`lu2022dpmsolverpp` is
+# one of second order, half the step and about a quarter of the error; `diffad.samplers.dpm_solver` asks diffusers' implementation for it, with the same network.
 # How far from the true solution is each after a given number of network evaluations?
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-solvers", "caption": "Distance from the ODE's exact solution against the number of network evaluations (NFE), for Gaussian data with the exact denoiser."}, "image": {"alt": "Two falling lines on logarithmic axes. DDIM's error falls in proportion to the number of evaluations; DPM-Solver's starts lower and falls about twice as steeply."}}
@@ -316,8 +317,8 @@ glue("sampling-away", f"{100 * away:.0f} %", display=False)
 # ## How likely is an image, exactly?
 #
 # The bound only bounds. The probability flow gives the likelihood itself, because an ODE carries volumes in a
-# way that can be computed: the log-density along a path changes by minus the divergence of the velocity. From
-# data ($\varphi = 0$) to noise,
+# way that can be computed: the log-density along a path changes by minus the divergence of the velocity, which is how fast a small
+# volume that is carried along grows. From data ($\varphi = 0$) to noise,
 #
 # $$
 # \log p(x_0) = \log \mathcal N\!\left( x_{\pi/2};\ 0, I \right) + \int_0^{\pi/2} \nabla \cdot \hat v(x_\varphi, \varphi)\, d\varphi .
@@ -326,14 +327,14 @@ glue("sampling-away", f"{100 * away:.0f} %", display=False)
 # Implemented by `diffad.likelihood.ode_log_likelihood`.
 #
 # The divergence is the trace of a Jacobian. Exactly (`diffad.likelihood.exact_trace`) it costs one backward
-# pass for each dimension. For images, estimate it {cite:p}`hutchinson1990` from random probes $r$ with mean 0
+# pass for each dimension. For images, estimate it {cite:p}`hutchinson1990` from a few random vectors $r$, called probes, with mean 0
 # and unit covariance:
 #
 # $$
 # \nabla \cdot \hat v = \mathbb E_r\!\left[ r^\top \frac{\partial \hat v}{\partial x}\, r \right] .
 # $$ (eq-hutchinson)
 #
-# Implemented by `diffad.likelihood.hutchinson_trace`, with the probes of `diffad.likelihood.rademacher`.
+# Implemented by `diffad.likelihood.hutchinson_trace`, with the probes of `diffad.likelihood.rademacher`, vectors of random signs.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-likelihood", "caption": "Log-likelihood per dimension of Gaussian data along the ODE, against the exact value."}, "image": {"alt": "A scatter plot whose points of the exact trace lie on the diagonal; those of four Hutchinson probes scatter closely around it."}}
 points = gaussian.sample(40, generator)
