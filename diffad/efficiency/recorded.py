@@ -41,17 +41,33 @@ def wall_times(root: Path | str, edition: str = "cpu") -> pd.DataFrame:
 
 
 def wall_times_by_data_set(times: pd.DataFrame) -> pd.DataFrame:
-    """A row a data set: experiments, records, minutes of all, of the longest experiment, and whether each kept the limit."""
-    groups = times.groupby("data set")
-    table = pd.DataFrame(
-        {
-            "experiments": groups.size(),
-            "records": groups["records"].sum(),
-            "all": groups["all"].sum(),
-            "longest experiment": groups["all"].max(),
+    """Minutes of each data set, and of the longest of its experiments, from `wall_times`.
+
+    Returns:
+        A row a data set: columns experiments, records, all, longest (its name), minutes (of it, its cells one after
+        another), side by side (half of that where it has two cells or more), and within (which of the two keeps
+        LIMIT_MINUTES: "yes", "two cells side by side" or "no").
+    """
+    rows = {}
+    for name, some in times.groupby("data set"):
+        longest = some.loc[some["all"].idxmax()]
+        halved = longest["all"] / (2 if longest["records"] > 1 else 1)
+        rows[name] = {
+            "experiments": len(some),
+            "records": int(some["records"].sum()),
+            "all": some["all"].sum(),
+            "longest": longest["experiment"],
+            "minutes": longest["all"],
+            "side by side": halved,
+            "within": _within(longest["all"], halved),
         }
-    )
-    return table.assign(kept=table["longest experiment"] <= LIMIT_MINUTES)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("data set")
+
+
+def _within(minutes: float, side_by_side: float) -> str:
+    if minutes <= LIMIT_MINUTES:
+        return "yes"
+    return "two cells side by side" if side_by_side <= LIMIT_MINUTES else "no"
 
 
 def _runs(root: Path | str, edition: str) -> list[tuple[str, RunRecord]]:
@@ -180,6 +196,16 @@ def seconds_of(record: RunRecord, method: str) -> float:
 def is_network(method: str) -> bool:
     """Whether the method of a `Trade` asks a diffusion model."""
     return method.removeprefix("dit/") in NETWORK_METHODS
+
+
+def best_of(found: Sequence[Trade], networks: bool) -> Trade:
+    """The highest mean AUROC among the diffusion methods, or among the others; ValueError where there is none."""
+    some = [each for each in found if is_network(each.method) == networks]
+    if not some:
+        raise ValueError(
+            f"found: got {[each.method for each in found]}, expected one that fits networks={networks}"
+        )
+    return max(some, key=lambda trade: trade.auroc)
 
 
 def frontier(found: Sequence[Trade]) -> list[Trade]:

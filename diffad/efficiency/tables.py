@@ -125,7 +125,7 @@ def stopped_at(record: EfficiencyRecord, axis: str) -> dict[str, str]:
     for each in record.stopped():
         if each.axis == axis:
             ends.setdefault(each.method, []).append(f"{each.size:,} {unit}, {each.phase}: {each.stopped}")
-    return {method: "; ".join(_shortened(texts)) for method, texts in ends.items()}
+    return {method: "; ".join(dict.fromkeys(_shortened(texts))) for method, texts in ends.items()}
 
 
 def _shortened(texts: Sequence[str]) -> list[str]:
@@ -166,3 +166,26 @@ def seconds_an_evaluation(record: EfficiencyRecord, side: int) -> dict[str, floa
         if kind == "unet" and summary is not None:
             found[method] = summary.median / evaluations
     return found
+
+
+GROWTH_WORDS = (
+    (0.25, "hardly"),
+    (0.8, "less than linearly"),
+    (1.2, "about linearly"),
+    (1.8, "faster than linearly"),
+    (float("inf"), "about quadratically, or faster"),
+)
+
+
+def growth_word(exponent: float) -> str:
+    """How cost grows, in words, by the exponent."""
+    return next(word for limit, word in GROWTH_WORDS if exponent < limit)
+
+
+def growth_sentences(record: EfficiencyRecord, axis: str, phase: str) -> str:
+    """Markdown: a bullet for each word of growth with the methods that the fitted exponents of seconds put there."""
+    groups: dict[str, list[str]] = {}
+    for each in record.growths:
+        if (each.axis, each.phase, each.quantity) == (axis, phase, "seconds"):
+            groups.setdefault(growth_word(each.exponent), []).append(title_of(each.method, phase))
+    return "\n".join(f"- {word}: {', '.join(groups[word])}" for _, word in GROWTH_WORDS if word in groups)

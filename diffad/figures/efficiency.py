@@ -135,12 +135,13 @@ def label_right(panel: Axes, labels: Sequence[Label], height: float) -> None:
     """Write names at the right edge in the order of their points, moved apart where they would touch.
 
     Args:
-        panel: its limits and scales stand.
+        panel: everything else is drawn; its limits are kept from here on.
         labels: each with its point.
         height: of the panel, about, in inches.
     """
     if not labels:
         return
+    panel.set(xlim=panel.get_xlim(), ylim=panel.get_ylim())
     to_axes = panel.transScale + panel.transLimits
     points = to_axes.transform([(each.x, each.y) for each in labels])  # (labels, 2) in fractions of the panel
     places = spread(points[:, 1], LINE_HEIGHT / height)
@@ -281,4 +282,3 @@ def accuracy_and_cost(found: Mapping[str, Sequence[Trade]]) -> Figure:
 
 def _short_title(method: str) -> str:
     return method_title(method).replace("DDPM, ", "U-Net, ")
-
