@@ -33,23 +33,11 @@ def method_means(
     if any(set(by_method) != methods for by_method in means.values()):
         raise ValueError("means: got tracks with other methods, expected the same in each")
     order = sorted(methods, key=lambda method: -np.mean([each[method].estimate for each in means.values()]))
-    figure = Figure(figsize=(2.1 * len(means) + 1.6, 0.24 * len(order) + 1.2), layout="constrained")
-    axes = figure.subplots(1, len(means), sharey=True, squeeze=False)[0]
-    for axis, (track, by_method) in zip(axes, means.items(), strict=True):
-        for place, method in enumerate(order):
-            value = by_method[method]
-            colour, marker = FAMILY_LOOKS[families[method]]
-            axis.plot([100 * value.low, 100 * value.high], [place, place], color=colour, linewidth=1.4)
-            axis.plot(100 * value.estimate, place, marker, color=colour, markersize=5)
+    figure, axes = _interval_panels(means, order, families, 2.1 * len(means) + 1.6)
+    for axis, by_method in zip(axes, means.values(), strict=True):
         best = max(each.estimate for each in by_method.values())
-        axis.axvline(100 * best, color="0.7", linewidth=0.8, linestyle=":")
-        axis.set_title(track, fontsize=9)
-        axis.grid(axis="y", color="0.93")
-        axis.set_axisbelow(True)
-    axes[0].set_yticks(range(len(order)), order)
-    axes[0].set_ylim(len(order) - 0.4, -0.6)
+        axis.axvline(100 * best, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     figure.supxlabel(label, fontsize=10)
-    figure.legend(handles=_family_handles(families.values()), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -94,22 +82,33 @@ def paired_differences(
     rows: {part's title: {method's title: Interval in [-1, 1]}}, the same methods in each. Right of 0 the subject is better.
     """
     order = list(next(iter(rows.values())))
-    figure = Figure(figsize=(8, 0.24 * len(order) + 1.0), layout="constrained")
-    axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
-    for axis, (part, by_method) in zip(axes, rows.items(), strict=True):
+    figure, axes = _interval_panels(rows, order, families, 8)
+    for axis in axes:
+        axis.axvline(0, color="0.4", linewidth=0.8, zorder=0)
+    figure.supxlabel(f"{subject} minus the method, points of AUROC", fontsize=10)
+    return figure
+
+
+def _interval_panels(
+    panels: Mapping[str, Mapping[str, Interval]], order: list[str], families: Mapping[str, str], width: float
+) -> tuple[Figure, list]:
+    """A panel a key with an interval a row, in %, rows in `order`; the figure and its axes."""
+    figure = Figure(figsize=(width, 0.24 * len(order) + 1.3), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (title, by_method) in zip(axes, panels.items(), strict=True):
         for place, method in enumerate(order):
             value = by_method[method]
             colour, marker = FAMILY_LOOKS[families[method]]
             axis.plot([100 * value.low, 100 * value.high], [place, place], color=colour, linewidth=1.4)
             axis.plot(100 * value.estimate, place, marker, color=colour, markersize=5)
-        axis.axvline(0, color="0.4", linewidth=0.8)
-        axis.set_title(part, fontsize=9)
+        axis.set_title(title, fontsize=9)
         axis.grid(axis="y", color="0.93")
         axis.set_axisbelow(True)
     axes[0].set_yticks(range(len(order)), order)
     axes[0].set_ylim(len(order) - 0.4, -0.6)
-    figure.supxlabel(f"{subject} minus the method, points of AUROC", fontsize=10)
-    return figure
+    shown = [families[method] for method in order]
+    figure.legend(handles=_family_handles(shown), loc="outside upper center", ncols=3)
+    return figure, list(axes)
 
 
 def _family_handles(families: Iterable[str]) -> list[Line2D]:
