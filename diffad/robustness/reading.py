@@ -6,7 +6,7 @@ one_sided            an attack on the anomalies alone, or on the normal images a
 flagged              share of normal images and of anomalies above a line drawn on clean held-out normals
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,32 +66,13 @@ def attack_conditions(record: RunRecord) -> dict[str, dict[int, str]]:
     }
 
 
-def evaluate_conditions(
-    record: RunRecord, scores: RunScores, methods: Sequence[str], conditions: Sequence[str]
-) -> GroupResults:
-    """AUROC of METHOD@CONDITION for all of them, on the same draws of the images."""
-    names = [condition_name(method, condition) for condition in conditions for method in methods]
-    return _evaluate(record, scores, {name: scores.by_method[name] for name in names})
-
-
 def auroc_by_condition(
     record: RunRecord, scores: RunScores, methods: Sequence[str], conditions: Sequence[str]
 ) -> pd.DataFrame:
     """One row a condition and method: condition, method, estimate, low, high (AUROC, mean over groups) and change,
     change_low, change_high (minus that on clean images, paired), all in [0, 1].
     """
-    results = evaluate_conditions(record, scores, methods, list(dict.fromkeys([CLEAN, *conditions])))
-    rows = []
-    for condition in conditions:
-        for method in methods:
-            name, clean = condition_name(method, condition), condition_name(method, CLEAN)
-            change = results.difference("auroc", name, clean, MEAN_OVER_GROUPS)
-            rows.append(
-                {"condition": condition, "method": method}
-                | vars(results.interval("auroc", name, MEAN_OVER_GROUPS))
-                | {"change": change.estimate, "change_low": change.low, "change_high": change.high}
-            )
-    return pd.DataFrame(rows)
+    return changes_between(record, scores, methods, conditions, CLEAN)
 
 
 def one_sided(scores: RunScores, method: str, condition: str, attacked_label: int) -> np.ndarray:
@@ -130,6 +111,57 @@ def flagged(
     above = int((values > line(calibration, method, rate)).sum())
     ends = binomtest(above, len(values)).proportion_ci(0.95, "wilson")
     return Interval(above / len(values), float(ends.low), float(ends.high))
+
+
+def side_by_side(runs: Mapping[str, RunScores], methods: Sequence[str]) -> RunScores:
+    """Scores of several runs on the same test images as METHOD@RUN, so that differences between runs are paired.
+
+    Args:
+        runs: name -> raw scores.
+        methods: names that every run has scores of.
+
+    Raises:
+        ValueError: no run, or two that did not test the same images in the same order.
+    """
+    if not runs:
+        raise ValueError("runs: got none, expected at least one")
+    first = next(iter(runs.values()))
+    for name, scores in runs.items():
+        if not (np.array_equal(scores.groups, first.groups) and np.array_equal(scores.labels, first.labels)):
+            raise ValueError(
+                f"runs: {name!r} tests other images than {next(iter(runs))!r}, expected the same"
+            )
+    by_method = {
+        condition_name(method, name): scores.by_method[method]
+        for name, scores in runs.items()
+        for method in methods
+    }
+    return RunScores(first.labels, first.groups, by_method, first.units)
+
+
+def changes_between(
+    record: RunRecord, scores: RunScores, methods: Sequence[str], runs: Sequence[str], against: str
+) -> pd.DataFrame:
+    """As `auroc_by_condition`, with the runs of `side_by_side` for conditions and one of them instead of clean images."""
+    names = [condition_name(method, each) for each in dict.fromkeys([against, *runs]) for method in methods]
+    results = _evaluate(record, scores, {name: scores.by_method[name] for name in names})
+    return _rows(results, methods, runs, against)
+
+
+def _rows(
+    results: GroupResults, methods: Sequence[str], conditions: Sequence[str], against: str
+) -> pd.DataFrame:
+    rows = []
+    for condition in conditions:
+        for method in methods:
+            name, other = condition_name(method, condition), condition_name(method, against)
+            change = results.difference("auroc", name, other, MEAN_OVER_GROUPS)
+            rows.append(
+                {"condition": condition, "method": method}
+                | vars(results.interval("auroc", name, MEAN_OVER_GROUPS))
+                | {"change": change.estimate, "change_low": change.low, "change_high": change.high}
+            )
+    return pd.DataFrame(rows)
 
 
 def _evaluate(record: RunRecord, scores: RunScores, by_name: dict[str, np.ndarray]) -> GroupResults:

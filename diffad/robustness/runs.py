@@ -150,15 +150,19 @@ def run_robustness(
     return records
 
 
-def make_trial(robustness: Robustness, edition_name: str, run_name: str) -> Trial:
+def make_trial(robustness: Robustness, edition_name: str, run_name: str, root: Path | str = ".") -> Trial:
     """Read a finished run and draw its images by its own protocol, with the edition's changes.
+
+    Args:
+        robustness, edition_name, run_name: as in `run_robustness`.
+        root: folder that the file's paths of runs start from.
 
     Raises:
         DataNotFound: the run is not there.
         ValueError: fewer held-out normals than are asked for, or a parameter that the protocol does not take.
     """
     edition = robustness.edition(edition_name)
-    folder = edition.runs[run_name]
+    folder = Path(root, edition.runs[run_name])
     if not list_records(folder):
         raise DataNotFound(
             f"editions.{edition_name}.runs.{run_name}: {folder} holds no finished run; make it with `diffad run` first"
