@@ -92,6 +92,29 @@ def findings_html(judged: Judged, known: Mapping[str, str], chapters: Collection
     return _table(f"Findings for {judged.claim.key}", head, rows)
 
 
+def records_html(records: Mapping[str, Sequence[Path]], known: Mapping[str, str]) -> str:
+    """A row a record: the task that it is of, a link to its page, and the command that makes it anew.
+
+    Args:
+        records: task -> folders of its records.
+        known: from `diffad.workflow.commands`.
+    """
+    rows = []
+    for task, folders in records.items():
+        for folder in folders:
+            link = f"<a href='{RECORD_PAGES}/{_name(folder)}.html'>{html.escape(_name(folder))}</a>"
+            command = f"<code>{html.escape(command_of(folder, known))}</code>"
+            rows.append(f"<tr><td>{html.escape(task)}</td><td>{link}</td><td>{command}</td></tr>")
+    head = "<tr><th>task</th><th>record</th><th>run it again</th></tr>"
+    return f"<details><summary>{len(rows)} records and their commands</summary>{_table('', head, rows)}</details>"
+
+
+def _name(folder: Path) -> str:
+    """A record's folder below that of all results."""
+    parts = folder.parts
+    return "/".join(parts[parts.index("results") + 1 :]) if "results" in parts else folder.name
+
+
 def grouped_commands(folders: Sequence[Path], known: Mapping[str, str]) -> dict[str, list[Path]]:
     """Commands of records; those that differ in their cell alone stand together with CELL in its place."""
     grouped: dict[str, list[Path]] = {}
@@ -113,11 +136,7 @@ def _sources(finding: Finding, known: Mapping[str, str]) -> str:
     for command, folders in grouped_commands(finding.records, known).items():
         links = []
         for folder in folders:
-            name = (
-                "/".join(folder.parts[folder.parts.index("results") + 1 :])
-                if "results" in folder.parts
-                else folder.name
-            )
+            name = _name(folder)
             shown = folder.name if len(folders) > 1 else name
             links.append(f"<a href='{RECORD_PAGES}/{name}.html'>{html.escape(shown)}</a>")
         listed = " ".join(links)
