@@ -14,7 +14,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book notebooks html test unit-tests notebook-tests student instructor clean distclean
+.PHONY: help install book notebooks html pdf browser-tests test unit-tests notebook-tests student instructor clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## Show these commands
@@ -48,6 +48,14 @@ html: $(STAMP)
 	@failed=0; $(BIN)/python -m diffad.publish run || failed=1; \
 	$(BIN)/jupyter-book build . -q -n -W --keep-going || { failed=1; rm -rf _build/.doctrees; }; \
 	exit $$failed
+
+pdf: $(STAMP)  ## Print the book to _build/diffad.pdf; needs Chromium, Chrome or Edge
+	@$(BIN)/python -m diffad.publish pdf
+
+# The pages one after another, then their speed alone: what runs beside a measurement would be measured too.
+browser-tests: $(STAMP)  ## Open every page of the built book in Chromium: links, errors, sliders, search, accessibility
+	$(BIN)/python -m pytest -m browser -n 2 tests/browser --ignore tests/browser/test_speed.py
+	$(BIN)/python -m pytest -m browser -s tests/browser/test_speed.py
 
 test: unit-tests notebook-tests  ## Run the unit tests, then run the notebooks again and compare their outputs
 

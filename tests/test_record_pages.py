@@ -34,6 +34,7 @@ def test_a_folder_of_results_stands_for_the_records_under_it_and_for_no_others()
     assert records_of(("results/mnist-c/cpu",), KNOWN) == [MNIST]
     assert records_of(("results/mnist-c",), KNOWN) and not records_of(("results/mnist",), KNOWN)
     assert len(records_of(("results/cifar10-one-class/cpu",), KNOWN)) == 10
+    assert records_of(("results",), KNOWN) == list(KNOWN)
 
 
 def test_the_page_of_a_record_holds_its_numbers_and_the_command_that_makes_it_again():

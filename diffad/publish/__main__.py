@@ -76,6 +76,15 @@ def where(page: Path) -> None:
     print(f"The book is ready: {page.resolve().as_uri()}")
 
 
+@app.command()
+def pdf(target: Path = Path("_build/diffad.pdf"), root: Root = HERE) -> None:
+    """Print the whole book to one PDF, by Chromium, Chrome or Edge."""
+    from diffad.publish.pdf import make_pdf
+
+    made = make_pdf(root.resolve(), target)
+    print(f"The book as a PDF: {made.resolve().as_uri()} ({made.stat().st_size / 1e6:.1f} MB)")
+
+
 def main() -> None:
     """Run a command; bad input exits with code 2 and one sentence, Ctrl-C with 130."""
     try:

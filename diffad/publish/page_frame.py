@@ -121,7 +121,8 @@ def shown_kind(cell: NotebookNode) -> str:
     outputs = [output.get("data", {}) for output in cell.get("outputs", [])]
     if "remove-cell" in cell.metadata.get("tags", []) or "remove-output" in cell.metadata.get("tags", []):
         return ""
-    if any(kind.startswith("image/") for data in outputs for kind in data):
+    moving = any('class="moving"' in data.get("text/html", "") for data in outputs)
+    if moving or any(kind.startswith("image/") for data in outputs for kind in data):
         return "figure"
     tables = [
         data

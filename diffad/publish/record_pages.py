@@ -61,8 +61,8 @@ def summaries(root: Path) -> tuple[Summary, ...]:
 
 def records_of(folders: tuple[str, ...], known: tuple[Summary, ...]) -> list[Summary]:
     """The records at or under folders such as `results/mnist-c/cpu`, each once."""
-    wanted = [name.removeprefix(f"{RESULTS}/").rstrip("/") for name in folders]
-    return [each for each in known if any(f"{each.folder}/".startswith(f"{name}/") for name in wanted)]
+    wanted = [f"{name.rstrip('/')}/" for name in folders]
+    return [each for each in known if any(f"{RESULTS}/{each.folder}/".startswith(name) for name in wanted)]
 
 
 def standing_of(records: list[Summary]) -> str:

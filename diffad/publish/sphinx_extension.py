@@ -150,6 +150,15 @@ def copy_files(app: Sphinx, exception: Exception | None) -> None:
         shutil.copy(source, target / f"{summary.page}.json")
 
 
+def draw_every_node(app: Sphinx) -> None:
+    """Event `builder-inited`: one long page is drawn by the rules of the many.
+
+    Sphinx looks for rules under the builder's name and, finding any, never under its format.
+    """
+    rules = app.registry.translation_handlers
+    rules["singlehtml"] = rules.get("html", {}) | rules.get("singlehtml", {})
+
+
 def notice_new_looks(app: Sphinx, config: Config) -> None:
     """Event `config-inited`: a change of a style sheet or a logo counts as a change of every page's look."""
     # Without this Sphinx finds no page out of date and copies no static file.
@@ -166,6 +175,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("diffad_book_branch", "gh-pages", "env", types=[str])
     mathematics.setup(app)
     app.connect("config-inited", notice_new_looks)
+    app.connect("builder-inited", draw_every_node)
     app.connect("source-read", mark_page)
     app.connect("html-collect-pages", extra_pages)
     app.connect("build-finished", copy_files)
