@@ -39,12 +39,17 @@ def chapter_link(name: str, root: Path, folder: Path) -> str:
 
 
 def course_table(root: Path, folder: Path) -> str:
-    """A Markdown table: a row for each notebook with exercises, how many of each kind, points, and the time it took."""
+    """A Markdown table: a row for each notebook with exercises, how many of each kind, points, and the time it took.
+
+    A line below it names the slowest.
+    """
     catalog, rows, total, points = load_catalog(root / CATALOG), list(HEAD), Counter(), 0.0
+    seconds: dict[str, float] = {}
     for page in pages_with_exercises(root):
         executed = read_executed(executed_path(root, catalog, page))
         pairs, known = exercises_of(executed), read_provenance(executed)
         kinds = Counter(exercise.title.split(":")[0] for exercise, _ in pairs)
+        seconds |= {page.title: known.run.seconds} if known else {}
         graded = sum(_points(root, solution.name) for _, solution in pairs)
         time = (duration(known.run.seconds), known.run.device) if known else ("", "")
         counts = [str(kinds[kind]) for kind in KINDS]
@@ -54,7 +59,9 @@ def course_table(root: Path, folder: Path) -> str:
         total, points = total + kinds, points + graded
     counts = [f"**{total[kind]}**" for kind in KINDS]
     rows.append(f"| {' | '.join([f'**{total.total()} exercises**', *counts, f'**{points:g}**', '', ''])} |")
-    return "\n".join(rows)
+    slowest = max(seconds, key=seconds.get, default="")
+    last = f"The slowest of them, *{slowest}*, took {duration(seconds[slowest])}." if slowest else ""
+    return "\n".join([*rows, "", last])
 
 
 def _points(root: Path, name: str) -> float:
