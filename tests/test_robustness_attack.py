@@ -199,6 +199,30 @@ def test_an_attack_survives_rounding_and_the_ordinary_path(fitted, target):
     assert (directions * (moved - clean)).mean() > 1.5 * np.abs(chance - clean).mean(), "no better than noise"
 
 
+def test_another_optimiser_finds_no_more(fitted):
+    """Adam on the score through the rounding: a search that stopped too early would fall behind."""
+    model, panel, images = fitted
+    objective, some = make_objective("denoiser_profile", model, SCORING, panel.view), images[:3]
+    ours = projected_gradient(objective, some, np.full(3, DOWN), 8, 60).best
+    clean = torch.from_numpy(some).permute(0, 3, 1, 2).float()
+    low, high = (clean - 8).clamp(min=0), (clean + 8).clamp(max=255)
+    point, theirs = clean.clone().requires_grad_(), torch.full((3,), torch.inf, dtype=torch.float64)
+    optimiser = torch.optim.Adam([point], lr=0.5)
+    for step in range(100):
+        optimiser.param_groups[0]["lr"] = 0.5 * (1 - step / 100) + 0.02
+        score = objective.score(((point.round() - point).detach() + point) / 127.5 - 1)
+        theirs = torch.minimum(theirs, score.detach())
+        optimiser.zero_grad()
+        score.sum().backward()
+        optimiser.step()
+        with torch.no_grad():
+            point.copy_(point.clamp(low, high))
+    for parameter in model.parameters():
+        parameter.grad = None
+    fallen, theirs_fallen = ours[0] - ours[-1], ours[0] - theirs.numpy()
+    assert (fallen > 0.9 * theirs_fallen).all() and (fallen > 0).all()
+
+
 def test_the_network_s_weights_and_gradients_are_left_alone(fitted):
     model, panel, images = fitted
     before = {name: value.clone() for name, value in model.network.state_dict().items()}

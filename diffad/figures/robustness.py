@@ -154,11 +154,11 @@ def convergence(best: np.ndarray, gradients: Sequence[int], titles: Sequence[str
         gradients: how many were taken.
         titles: one a line.
     """
-    figure = Figure(figsize=(5.6, 2.9), layout="constrained")
+    figure = Figure(figsize=(7, 2.9), layout="constrained")
     axis = figure.subplots()
     for line, title, dash in zip(np.asarray(best), titles, ("-", "--", ":", "-."), strict=False):
         axis.plot(gradients, line, linestyle=dash, label=title)
     axis.axhline(1, color="0.5", linewidth=0.8, linestyle=":")
     axis.set(xlabel="gradients", ylabel="score / original score", ylim=(0, None))
-    axis.legend()
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper")
     return figure

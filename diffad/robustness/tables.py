@@ -194,7 +194,7 @@ def attack_wide(table: pd.DataFrame, title: str) -> pd.DataFrame:
 
 
 def change_summary(table: pd.DataFrame, title: str) -> pd.DataFrame:
-    """A row a method: AUROC on clean images, in how many noises it fell beyond chance, mean change and largest fall.
+    """A row a method: AUROC on clean images, in how many noises it fell beyond chance, mean change and the lowest.
 
     table: of `noise_curves`. "Beyond chance": the whole paired interval lies below 0.
     """
@@ -208,7 +208,7 @@ def change_summary(table: pd.DataFrame, title: str) -> pd.DataFrame:
                 "clean": f"{100 * clean['estimate']:.1f}",
                 "fallen beyond chance": f"{int((noisy['change_high'] < 0).sum())} of {len(noisy)}",
                 "mean change, points": f"{100 * noisy['change'].mean():+.1f}",
-                "largest fall, points": percent_cells(worst, sign=True, of="change"),
+                "lowest change, points": percent_cells(worst, sign=True, of="change"),
                 "under": f"{worst['panel']} {worst['strength']}",
             }
         )

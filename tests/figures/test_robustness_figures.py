@@ -84,4 +84,4 @@ def test_convergence_draws_a_line_an_epsilon():
     draw(figure)
     lines = figure.axes[0].get_lines()
     np.testing.assert_allclose(lines[1].get_ydata(), best[1])
-    assert [each.get_text() for each in figure.axes[0].get_legend().get_texts()] == ["4", "8"]
+    assert [each.get_text() for each in figure.legends[0].get_texts()] == ["4", "8"]
