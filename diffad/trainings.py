@@ -3,13 +3,14 @@
 Two things are drawn at random behind a difference of two settings: the test images, and the seed that a network was
 trained from. Intervals over images alone are too narrow for a statement about settings. Here both count: images are drawn by
 the bootstrap, the same for all networks, and the spread over seeds, pooled over all settings, widens the interval by
-Student's t.
+Student's t. Where every setting was trained once, nothing is known of seeds and intervals cover images alone.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.stats import norm as normal
 from scipy.stats import t as student
 
 from diffad.ablations import Cell
@@ -48,24 +49,63 @@ def pooled_spread(values: Mapping[str, Sequence[float]]) -> Spread:
     return Spread(float((squares / degrees) ** 0.5), degrees)
 
 
-def mean_intervals(values: Mapping[str, Sequence[float]], confidence: float = 0.95) -> dict[str, Interval]:
-    """Each setting's mean over its trainings, with the interval that the pooled spread gives it."""
-    spread = pooled_spread(values)
-    found = {}
-    for name, each in values.items():
-        mean, half = float(np.mean(each)), spread.half_width(1 / len(each), confidence)
-        found[name] = Interval(mean, mean - half, mean + half)
-    return found
+def spread_between(values: Mapping[str, Sequence[float]]) -> Spread | None:
+    """`pooled_spread`, or None where every setting was trained once and nothing is known of other seeds."""
+    return pooled_spread(values) if any(len(each) > 1 for each in values.values()) else None
 
 
-def difference_interval(
-    values: Mapping[str, Sequence[float]], one: str, other: str, confidence: float = 0.95
-) -> Interval:
-    """Mean of `one` minus mean of `other`, with the interval that the pooled spread gives it."""
-    difference = float(np.mean(values[one]) - np.mean(values[other]))
-    share = 1 / len(values[one]) + 1 / len(values[other])
-    half = pooled_spread(values).half_width(share, confidence)
-    return Interval(difference, difference - half, difference + half)
+def coverage(settings: Mapping[str, Sequence]) -> str:
+    """What the intervals of these trainings cover, as half a sentence. settings: setting -> its trainings."""
+    if any(len(each) > 1 for each in settings.values()):
+        return "intervals cover other images and other trainings"
+    return "intervals cover other images; each was trained once, so what another seed would change is not in them"
+
+
+@dataclass(frozen=True)
+class TrainedQuantity:
+    """A number that every held-out image has under every training, such as the error of its reconstruction.
+
+    Attributes:
+        images: setting -> (trainings, images); all models were asked about the same images. One column where only means
+            over the images are known.
+        errors: setting -> standard error, over images, of its mean; needed only for such means.
+    """
+
+    images: dict[str, np.ndarray]
+    errors: dict[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, list[float]]:
+        """One mean over images a training."""
+        return {name: each.mean(axis=1).tolist() for name, each in self.images.items()}
+
+    def interval(self, setting: str, confidence: float = 0.95) -> Interval:
+        """Mean of a setting; the interval covers other images and, where some setting was trained twice, other seeds."""
+        found = self.images[setting]
+        return self._interval(found.mean(axis=0), [setting], 1 / len(found), confidence)
+
+    def difference(self, one: str, other: str, confidence: float = 0.95) -> Interval:
+        """`one` minus `other`, image by image; the interval covers what that of `interval` does."""
+        a, b = self.images[one], self.images[other]
+        share = 1 / len(a) + 1 / len(b)
+        return self._interval(a.mean(axis=0) - b.mean(axis=0), [one, other], share, confidence)
+
+    def _interval(
+        self, row: np.ndarray, settings: Sequence[str], share: float, confidence: float
+    ) -> Interval:
+        place, count = (1 + confidence) / 2, len(row)
+        if count > 1:
+            over_images = student.ppf(place, count - 1) * row.std(ddof=1) / count**0.5
+        else:
+            over_images = normal.ppf(place) * np.hypot.reduce([self.errors[name] for name in settings])
+        spread = spread_between(self.values())
+        over_seeds = spread.half_width(share, confidence) if spread else 0.0
+        half = float(np.hypot(over_images, over_seeds))
+        return Interval(float(row.mean()), float(row.mean()) - half, float(row.mean()) + half)
+
+
+def joint_confidence(count: int, confidence: float = 0.95) -> float:
+    """Of each of `count` intervals, so that all of them hold at once as often as `confidence` says (Bonferroni)."""
+    return 1 - (1 - confidence) / count
 
 
 def by_setting(names: Sequence[str]) -> dict[str, list[str]]:
@@ -136,21 +176,27 @@ class TrainedSettings:
         weights = self._weights(setting)
         return self._both_sources(weights, 1 / len(self.settings[setting]))
 
-    def difference(self, one: str, other: str) -> Interval:
-        """`one` minus `other`, on the same images; the interval covers other test images and other seeds."""
+    def difference(self, one: str, other: str, confidence: float | None = None) -> Interval:
+        """`one` minus `other`, on the same images; the interval covers other test images and other seeds.
+
+        confidence: that of the records if None.
+        """
         weights = self._weights(one) - self._weights(other)
-        return self._both_sources(weights, 1 / len(self.settings[one]) + 1 / len(self.settings[other]))
+        share = 1 / len(self.settings[one]) + 1 / len(self.settings[other])
+        return self._both_sources(weights, share, confidence)
 
     def _weights(self, setting: str) -> np.ndarray:
         chosen = self.settings[setting]
         return np.array([(name in chosen) / len(chosen) for name in self.results.methods])
 
-    def _both_sources(self, weights: np.ndarray, share: float) -> Interval:
+    def _both_sources(self, weights: np.ndarray, share: float, confidence: float | None = None) -> Interval:
         """Bootstrap replicates of a weighted sum of cells, each moved by what other seeds would change."""
         estimate = float(weights @ self.results.estimates[0].mean(axis=1))
         replicates = weights @ self.results.replicates[0].mean(axis=1)  # (num_resamples,)
-        spread = pooled_spread(self.values())
-        # Quantiles of t in a fixed random order: draws without the noise of drawing.
-        places = np.random.default_rng(0).permutation((np.arange(len(replicates)) + 0.5) / len(replicates))
-        moved = replicates + student.ppf(places, spread.degrees) * spread.deviation * share**0.5
-        return percentile_interval(estimate, moved, self.results.confidence)
+        if spread := spread_between(self.values()):
+            # Quantiles of t in a fixed random order: draws without the noise of drawing.
+            places = np.random.default_rng(0).permutation(
+                (np.arange(len(replicates)) + 0.5) / len(replicates)
+            )
+            replicates = replicates + student.ppf(places, spread.degrees) * spread.deviation * share**0.5
+        return percentile_interval(estimate, replicates, confidence or self.results.confidence)

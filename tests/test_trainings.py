@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_ind, ttest_rel
 
 from diffad import trainings
 from diffad.ablations import Cell
@@ -32,12 +32,35 @@ def cells(shifts, seed=0):
     return {name: cell(shift, rng, common) for name, shift in shifts.items()}
 
 
+def alike(values, images=1000):
+    """A quantity that is the same on every image."""
+    return trainings.TrainedQuantity(
+        {name: np.repeat(np.c_[each], images, 1) for name, each in values.items()}
+    )
+
+
 def test_two_settings_give_student_s_interval():
     rng = np.random.default_rng(1)
     values = {"a": rng.normal(size=4), "b": rng.normal(size=5) + 1}
-    found = trainings.difference_interval(values, "a", "b")
+    found = alike(values).difference("a", "b")
     expected = ttest_ind(values["a"], values["b"]).confidence_interval()
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_one_training_of_each_gives_the_paired_interval_of_its_images():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(2, 1, 50))
+    found = trainings.TrainedQuantity({"a": a, "b": b}).difference("a", "b")
+    expected = ttest_rel(a[0], b[0]).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_of_a_mean_alone_the_stated_error_is_taken():
+    quantity = trainings.TrainedQuantity(
+        {"a": np.array([[2.0]]), "b": np.array([[1.0]])}, {"a": 0.3, "b": 0.4}
+    )
+    found = quantity.difference("a", "b")
+    assert (found.estimate, found.high) == pytest.approx((1, 1 + 1.96 * 0.5), abs=1e-3)
 
 
 def test_the_spread_is_pooled_over_settings():
@@ -54,10 +77,20 @@ def test_intervals_of_means_have_the_stated_coverage():
     rng = np.random.default_rng(2)
     hits = 0
     for _ in range(400):
-        draws = {name: rng.normal(size=3) for name in "abcd"}
-        interval = trainings.mean_intervals(draws)["a"]
+        interval = alike({name: rng.normal(size=3) for name in "abcd"}, images=2).interval("a")
         hits += interval.low <= 0 <= interval.high
     assert 0.92 < hits / 400 < 0.98
+
+
+def test_joint_intervals_are_wider():
+    assert trainings.joint_confidence(5) == pytest.approx(0.99)
+
+
+def test_trained_once_the_interval_is_that_of_the_images():
+    trained = trainings.TrainedSettings.of(cells({"a-0": 1.0, "b-0": 1.2}), "error")
+    expected = np.quantile(trained.results.replicates[0].mean(axis=1)[0], [0.025, 0.975])
+    found = trained.interval("a")
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
 
 
 def test_names_give_settings():

@@ -14,6 +14,7 @@ from diffad.bootstrap import Interval
 from diffad.figures.style import OKABE_ITO
 from diffad.importance import MADE_UP, Importance
 from diffad.schedules import NoiseSchedule
+from diffad.sensitivity import DEFAULT, DESIGN
 
 SCHEDULE_TITLES = {"linear": "linear", "cosine": "cosine", "sigmoid": "sigmoid", "log_linear": "log-linear"}
 LOOKS = (
@@ -27,7 +28,9 @@ LOOKS = (
 
 
 def setting_title(name: str) -> str:
-    """A setting's name for readers."""
+    """A setting's name for readers: a schedule's, or "T = 1,000" for t1000."""
+    if name[:1] == "t" and name[1:].isdigit():
+        return f"T = {int(name[1:]):,}"
     return SCHEDULE_TITLES.get(name, name)
 
 
@@ -77,7 +80,7 @@ def curves_of_trainings(
         logarithmic: whether a panel's vertical axis is.
     """
     places = np.asarray(places, float)
-    figure = Figure(figsize=(4.2 * len(panels), 3.7), layout="constrained")
+    figure = Figure(figsize=(max(4.2 * len(panels), 5.6), 3.7), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for number, (axis, (title, settings)) in enumerate(zip(axes, panels.items(), strict=True)):
         for (name, values), (colour, marker, dash) in zip(settings.items(), LOOKS, strict=False):
@@ -260,6 +263,45 @@ def one_at_a_time(
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+def scatter_of_cells(
+    places: Sequence[float],
+    panels: Mapping[str, Sequence[float]],
+    kinds: Sequence[str],
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """A panel a result: every training of a study against a logarithmic axis, told apart by its kind of cell."""
+    places, kinds = np.asarray(places, float), np.asarray(kinds)
+    groups = (
+        ("all settings changed", kinds == DESIGN, "o", {"color": OKABE_ITO["sky"]}),
+        (
+            "one setting changed",
+            (kinds != DESIGN) & (kinds != DEFAULT),
+            "x",
+            {"color": OKABE_ITO["vermilion"]},
+        ),
+        ("default, several seeds", kinds == DEFAULT, "o", {"color": "black", "markerfacecolor": "none"}),
+    )
+    figure = Figure(figsize=(4.2 * len(panels), 3.7), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        for label, chosen, marker, look in groups:
+            axis.plot(
+                places[chosen],
+                np.asarray(values, float)[chosen],
+                marker,
+                markersize=5,
+                linewidth=0,
+                label=label,
+                **look,
+            )
+        axis.set(xscale="log", xlabel=xlabel, ylabel=ylabel, title=title)
+        _plain_numbers(axis.xaxis)
+        axis.grid(axis="y", color="0.92")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
