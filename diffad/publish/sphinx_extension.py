@@ -123,7 +123,7 @@ def extra_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         return
     root = Path(app.srcdir)
     catalog = load_catalog(root / CATALOG)
-    for name in dict.fromkeys(page.source for page in catalog.pages):
+    for name in dict.fromkeys(page.source for page in catalog.pages if (root / page.source).is_file()):
         docname = f"{code_pages.FOLDER}/{Path(name).stem}"
         body = code_pages.code_body(root / name, name, above(docname))
         yield docname, {"title": f"The code of {Path(name).name}", "body": body}, "page.html"
@@ -141,13 +141,22 @@ def copy_files(app: Sphinx, exception: Exception | None) -> None:
     for folder in (launch.FOLDER, code_pages.FOLDER):
         (target / folder).mkdir(exist_ok=True)
     for page in catalog.pages:
-        shutil.copy(root / page.source, target / code_pages.FOLDER)
+        if (root / page.source).is_file():
+            shutil.copy(root / page.source, target / code_pages.FOLDER)
         if (executed := read_executed(executed_path(root, catalog, page))) is not None:
             ready = launch.launchable(executed, page, root, launch_of(app), catalog.output)
             nbformat.write(ready, target / launch.FOLDER / f"{page.page}.ipynb")
     for summary in summaries(root):
         source = root / RESULTS / summary.folder / "record.json"
         shutil.copy(source, target / f"{summary.page}.json")
+
+
+def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Event `html-page-context`: docutils calls a bibliography a list, and its entries no items of one."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
 
 
 def draw_every_node(app: Sphinx) -> None:
@@ -177,6 +186,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", notice_new_looks)
     app.connect("builder-inited", draw_every_node)
     app.connect("source-read", mark_page)
+    app.connect("html-page-context", mend_roles)
     app.connect("html-collect-pages", extra_pages)
     app.connect("build-finished", copy_files)
     app.connect("build-finished", icons.trim_icons)
