@@ -72,7 +72,7 @@ def total_shares(
     tested = np.ones(len(response), bool) if tested is None else np.asarray(tested, bool)
     _check(features, response, runs, tested)
     generator = np.random.default_rng(seed)
-    candidates = np.unique(runs[tested])
+    candidates, variance = np.unique(runs[tested]), response[tested].var()
     shares, fits = [], []
     for _ in range(num_replicates):
         drawn = generator.choice(candidates, len(candidates))
@@ -81,7 +81,9 @@ def total_shares(
         x = features.assign(**{MADE_UP: generator.normal(size=len(features))})
         forest = RandomForestRegressor(60, min_samples_leaf=2, random_state=int(generator.integers(2**31)))
         forest.fit(x.to_numpy()[fitted], response[fitted])
-        share, fit = _shares_on(forest, x.to_numpy()[left_out], response[left_out], num_shuffles, generator)
+        share, fit = _shares_on(
+            forest, x.to_numpy()[left_out], response[left_out], variance, num_shuffles, generator
+        )
         shares.append(share)
         fits.append(fit)
     table, fits = np.array(shares), np.array(fits)  # (replicates, settings), (replicates,)
@@ -94,11 +96,13 @@ def total_shares(
 
 
 def _shares_on(
-    forest, x: np.ndarray, y: np.ndarray, num_shuffles: int, generator
+    forest, x: np.ndarray, y: np.ndarray, variance: float, num_shuffles: int, generator
 ) -> tuple[np.ndarray, float]:
-    """Equation 1 for each column of x (n, settings), and R squared, on rows that the forest has not seen."""
+    """Equation 1 for each column of x (n, settings), and R squared, on rows that the forest has not seen.
+
+    variance: of the response over the whole design, as that of a few left-out rows is uncertain itself.
+    """
     count, width = x.shape
-    variance = y.var()
     error = np.square(forest.predict(x) - y).mean()
     shuffled = np.repeat(x[None, None], num_shuffles, 0).repeat(width, 1)  # (shuffles, settings, n, settings)
     for number in range(num_shuffles):

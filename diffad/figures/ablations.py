@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from diffad.bootstrap import Interval
 from diffad.figures.style import OKABE_ITO
@@ -203,14 +203,14 @@ def importance_bars(panels: Mapping[str, Importance], titles: Mapping[str, str])
     for axis, (title, importance) in zip(axes, panels.items(), strict=True):
         for row, name in enumerate(order):
             if name not in importance.shares:
-                axis.text(
-                    0.02,
-                    row,
+                axis.annotate(
                     "no part in it",
+                    (0, row),
+                    (5, 0),
+                    textcoords="offset points",
                     va="center",
                     fontsize=8,
                     color="0.5",
-                    transform=axis.get_yaxis_transform(),
                 )
                 continue
             share = importance.shares[name]
@@ -310,5 +310,6 @@ def _short(value) -> str:
 
 
 def _plain_numbers(axis) -> None:
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -76,3 +76,20 @@ def test_each_setting_is_a_panel_with_its_default_ringed():
     assert [label.get_text() for label in width.get_xticklabels()] == ["tiny", "mini"]
     assert width.lines[1].get_xdata() == 0 and rate.lines[1].get_xdata() == 1
     assert not unused[0].axison
+
+
+def test_kinds_of_training_are_told_apart():
+    kinds = ["design", "design", "default", "size"]
+    axis = ablations.scatter_of_cells(
+        [0.1, 0.2, 0.3, 0.4], {"walk": [50, 60, 70, 80]}, kinds, "loss", "AUROC"
+    ).axes[0]
+    counts = {line.get_label(): len(line.get_xdata()) for line in axis.lines}
+    assert counts == {"all settings changed": 2, "one setting changed": 1, "default, several seeds": 1}
+
+
+def test_a_number_of_steps_has_a_title_for_readers():
+    assert [ablations.setting_title(name) for name in ("t4000", "log_linear", "tiny")] == [
+        "T = 4,000",
+        "log-linear",
+        "tiny",
+    ]
