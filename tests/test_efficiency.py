@@ -1,12 +1,15 @@
 """The measurements of cost: exponents are found, runs go on, edits are refused, what takes too much is stopped."""
 
 import json
+import multiprocessing
 import sys
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
+from diffad.efficiency import measuring
 from diffad.efficiency import record as records
 from diffad.efficiency.growth import fit_exponent, growths, larger_half, summaries
 from diffad.efficiency.measuring import SMALLER_STOPPED, measure_in_process
@@ -257,6 +260,21 @@ def test_what_takes_too_long_is_stopped(tmp_path):
 def test_what_takes_too_much_memory_is_stopped(tmp_path):
     stopped = in_a_process("pca", 64, 1000, tmp_path, cap_bytes=20_000_000)
     assert [each.stopped for each in stopped] == ["more than 0.02 GB"] * 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path):
+    settings = EfficiencySettings(methods=tuple(NETWORK_METHODS), device="cuda")
+    with pytest.raises(ValueError, match="device: got cuda"):
+        measure_all(settings, tmp_path)
+
+
+@ON_LINUX
+def test_a_process_that_is_started_anew_measures_too(monkeypatch, tmp_path):
+    """Beside a GPU nothing is forked."""
+    monkeypatch.setattr(measuring, "processes", lambda device: multiprocessing.get_context("spawn"))
+    (network,) = in_a_process("one_step", 8, 64, tmp_path)
+    assert network.stopped is None and network.cpu_seconds > 0
 
 
 @ON_LINUX

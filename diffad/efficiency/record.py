@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from diffad.efficiency.growth import Growth, Summary, growths, summaries
@@ -87,7 +88,10 @@ def measure_all(
     Raises:
         RecordError: the file is damaged, was edited, holds other settings or other code, or another process writes it.
         RuntimeError: a method failed otherwise than by taking too much.
+        ValueError: the settings ask for a GPU, and there is none.
     """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: got cuda, but torch sees no GPU here, expected cpu or a machine with one")
     path = Path(folder) / EFFICIENCY_FILE
     with claim_record(folder), tempfile.TemporaryDirectory() as scratch:
         record = _begin(settings, path)

@@ -115,7 +115,8 @@ def exponent_text(growth: Growth | None) -> str:
     """ "1.02 (0.98 to 1.06)", or a dash."""
     if growth is None:
         return "–"
-    return one_line(f"{growth.exponent:.2f} ({growth.low:.2f} to {growth.high:.2f})")
+    exponent, low, high = (round(each, 2) + 0.0 for each in (growth.exponent, growth.low, growth.high))
+    return one_line(f"{exponent:.2f} ({low:.2f} to {high:.2f})")
 
 
 def stopped_at(record: EfficiencyRecord, axis: str) -> dict[str, str]:
@@ -188,4 +189,4 @@ def growth_sentences(record: EfficiencyRecord, axis: str, phase: str) -> str:
     for each in record.growths:
         if (each.axis, each.phase, each.quantity) == (axis, phase, "seconds"):
             groups.setdefault(growth_word(each.exponent), []).append(title_of(each.method, phase))
-    return "\n".join(f"- {word}: {', '.join(groups[word])}" for _, word in GROWTH_WORDS if word in groups)
+    return "\n".join(f"- {word}: {'; '.join(groups[word])}" for _, word in GROWTH_WORDS if word in groups)

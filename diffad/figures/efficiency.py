@@ -108,7 +108,10 @@ def _short(size: int) -> str:
 
 
 def _named(method: str, phase: Phase, growth: Growth | None) -> str:
-    exponent = "" if growth is None else f"  {growth.exponent:.1f}".replace("-", "\N{MINUS SIGN}")
+    exponent = (
+        "" if growth is None else f"  {round(growth.exponent, 1) + 0.0:.1f}"
+    )  # + 0.0: no minus before 0
+    exponent = exponent.replace("-", "\N{MINUS SIGN}")
     return title_of(method, phase).replace("DDPM, ", "") + exponent
 
 
