@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from diffad.cli.options import Json, print_json, say, table
-from diffad.errors import DataNotFound, RecordError
+from diffad.errors import DataNotFound
 
 MISMATCH = 1  # exit code
 
+Jobs = Annotated[int | None, typer.Option(min=1, help="processes  [default: one a core]")]
 Root = Annotated[Path, typer.Option(help="the folder that holds the records", file_okay=False)]
 
 
@@ -38,43 +39,41 @@ def results_command(root: Root = Path("results"), as_json: Json = False) -> None
             print(f"{row['name']}: changed since it was run: {', '.join(row['stale'])}")
 
 
-def verify_results_command(root: Root = Path("results"), as_json: Json = False) -> int:
-    """Recompute every metric from the raw scores.
+def verify_results_command(root: Root = Path("results"), jobs: Jobs = None, as_json: Json = False) -> int:
+    """Recompute every recorded figure from raw scores, ranks and rounds.
 
-    The exit code is 1 if one differs from what its record says.
+    The exit code is 1 if one differs from what its record says, or a record cannot be read or was
+    edited by hand; file and line of each are told.
 
     \b
     Example:
       diffad verify-results --root results
     """
-    from diffad.efficiency.record import list_efficiency, verify_efficiency
-    from diffad.embeddings.records import list_vectors, verify_embeddings
-    from diffad.records import mismatches, read_record
+    from diffad.verifying import verify_all
 
-    checks = {folder: lambda each: check_record(*read_record(each), mismatches) for folder in record_folders(root)}
-    checks |= {folder: verify_embeddings for folder in list_vectors(root)}
-    checks |= {folder: verify_efficiency for folder in list_efficiency(root)}
-    if not checks:
-        raise DataNotFound(f"--root: no record is in {root}, expected a folder of recorded runs")
-    found = []
-    for folder, check in checks.items():
-        try:
-            sentences, count = check(folder)
-        except RecordError as error:
-            sentences, count = [str(error)], 0
-        found.append({"folder": str(folder), "metrics_checked": count, "mismatches": sentences})
-        if not as_json:
-            print(f"{'ok      ' if not sentences else 'MISMATCH'}  {folder}: {count} metrics recomputed")
-            for sentence in sentences:
-                say(f"  {sentence}")
+    checked = verify_all(root, jobs)
+    faults = [fault for each in checked for fault in each.faults]
     if as_json:
-        print_json(found)
-    return MISMATCH if any(row["mismatches"] for row in found) else 0
-
-
-def check_record(record, scores, mismatches) -> tuple[list[str], int]:
-    """One sentence for each metric that does not follow from the scores, and how many were recomputed."""
-    return mismatches(record, scores), len(record.metrics)
+        print_json(
+            [
+                {
+                    "folder": str(Path(each.path).parent),
+                    "file": each.path,
+                    "metrics_checked": each.count,
+                    "mismatches": [str(fault) for fault in each.faults],
+                }
+                for each in checked
+            ]
+        )
+        return MISMATCH if faults else 0
+    for each in checked:
+        print(f"{'MISMATCH' if each.faults else 'ok      '}  {each.path}: {each.count} metrics recomputed")
+        for fault in each.faults:
+            say(f"  {fault}")
+    print(
+        f"{sum(each.count for each in checked)} figures of {len(checked)} files recomputed, {len(faults)} faults"
+    )
+    return MISMATCH if faults else 0
 
 
 def record_folders(root: Path) -> list[Path]:
