@@ -5,7 +5,6 @@
     sensitivity.json   AUROCs of many small trainings from ranks
     efficiency.json    medians and exponents from measured rounds
     quality.json       means are taken when a page is built; its hash and the training that it is of are checked
-    embeddings.json    AUROCs of an earlier run, kept without scores; its hash is checked
     localisation.json  pixel figures, which need the full maps and masks; that they lie in [0, 1] is checked
 
 A record that was edited by hand is searched for what was edited: a metric that the scores do not give, else the line of
@@ -180,13 +179,6 @@ def _quality(folder: Path) -> tuple[list[str], int]:
     return [], 0
 
 
-def _old_embeddings(folder: Path) -> tuple[list[str], int]:
-    from diffad.feature_experiments import read_embeddings
-
-    read_embeddings(folder.parent.parent)
-    return [], 0
-
-
 def _localisation(folder: Path) -> tuple[list[str], int]:
     figures = _json(folder / "localisation.json")
     names = ("pixel_auroc", "per_region_overlap")
@@ -203,7 +195,6 @@ CHECKS: dict[str, Callable[[Path], tuple[int, list[Fault]]]] = {
     "sensitivity.json": _by_sentences(_sensitivity),
     "efficiency.json": _by_sentences(_efficiency),
     "quality.json": _by_sentences(_quality),
-    "embeddings.json": _by_sentences(_old_embeddings),
     "localisation.json": _by_sentences(_localisation),
 }
 

@@ -137,7 +137,6 @@ KINDS = (
     "efficiency.json",
     "sensitivity.json",
     "quality.json",
-    "embeddings.json",
     "localisation.json",
 )
 
