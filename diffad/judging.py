@@ -1,5 +1,6 @@
 """All claims judged: findings from the records, verdicts from the findings."""
 
+from diffad import evidence_of_failures as failures
 from diffad import evidence_of_runs as runs
 from diffad.claims import CLAIMS, Judged
 from diffad.evidence import (
@@ -25,10 +26,13 @@ def judge(evidence: Evidence) -> dict[str, Judged]:
         "C2": normal_is_easier(evidence),
         "C3": iterating_helps(evidence) + runs.long_walk(evidence),
         "C4": transformer_keeps_up(evidence),
-        "C5": runs.more_steps(evidence) + runs.schedules(evidence),
+        "C5": runs.more_steps(evidence)
+        + runs.finer(evidence)
+        + runs.numbers_of_steps(evidence)
+        + runs.schedules(evidence),
         "C6": runs.noise(evidence) + runs.attacks(evidence) + runs.contamination(evidence),
-        "F1": runs.false_positives(evidence),
-        "F2": runs.false_negatives(evidence),
-        "F3": runs.slow(evidence),
+        "F1": failures.false_positives(evidence),
+        "F2": failures.false_negatives(evidence),
+        "F3": failures.slow(evidence),
     }
     return {key: Judged(claim, tuple(findings[key])) for key, claim in CLAIMS.items()}

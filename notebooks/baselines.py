@@ -185,8 +185,14 @@ display(tables.one_header(pd.DataFrame.from_dict(rank_rows, orient="index").rena
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "CIFAR-10: average rank over the ten classes. Bars join methods that Wilcoxon's test with Holm's correction does not tell apart.", "name": "fig-baselines-ranks-cifar10"}, "image": {"alt": "Methods on a line of average ranks, best on the left, with a bar over those that are not told apart."}}
 def ranks_of(key: str):
-    """The critical-difference diagram of a data set."""
-    table = statistics.estimates_table(compared[key])
+    """The critical-difference diagram of a data set: the paper's scores, the profile and the baselines."""
+    results = compared[key]
+    chosen = [
+        each
+        for each in results.methods
+        if each.rpartition("/")[2] in (*PAPER_SCORES, BEST_READING, *TRADITIONAL, *NEURAL)
+    ]
+    table = statistics.estimates_table(results, chosen)
     return critical_difference_diagram(statistics.average_ranks(table), statistics.pairwise_tests(table))
 
 
