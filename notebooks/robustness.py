@@ -344,7 +344,7 @@ record = next(iter(runs.values()))[0]
 sizes = record.data.split["sizes"]
 display(
     Markdown(
-        f"{len(runs)} runs: the digits {' and '.join(map(str, digits))}, each with a share of "
+        f"{len(runs)} runs with {' and '.join(f'the digit {digit}' for digit in digits)} as normal and a share of "
         f"{', '.join(f'{100 * rate:g}' for rate in sorted(next(iter(digits.values()))))} % of anomalies among about {sizes['train']:,} training images and "
         f"{sizes['validation']:,} held out; {sizes['test']:,} test images. A small U-Net trained for {record.experiment['training']['num_updates']:,} updates, "
         "so this asks for a difference and not for a record."
