@@ -1,6 +1,9 @@
 """The picture of an explanation: the image, where it is unusual, its place among normal images, and what each level said."""
 
+from io import BytesIO
+
 import numpy as np
+import PIL.Image
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -35,6 +38,19 @@ def explanation_figure(explanation: Explanation, name: str = "") -> Figure:
     verdict = "called anomalous" if explanation.anomalous else "not called anomalous"
     figure.suptitle(f"{name}: {verdict}" if name else verdict, fontsize=11)
     return figure
+
+
+def full_colour(figure: Figure, dpi: int = 150) -> bytes:
+    """A figure with photographs as PNG in 256 colours that keep the rare ones, such as a map's brightest spots.
+
+    `diffad.figures.style.sharp_png` gives most of its colours to what covers most of a figure, here cloth and buttons.
+    """
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight")
+    with PIL.Image.open(drawn) as image:
+        kept = image.convert("RGB").quantize(256, method=PIL.Image.Quantize.MAXCOVERAGE)
+        kept.save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def _colour(explanation: Explanation) -> str:

@@ -1,10 +1,14 @@
 """The picture of an explanation shows the explanation's numbers, for grey and colour images and every rule."""
 
+from io import BytesIO
+
 import numpy as np
+import PIL.Image
 import pytest
 
 from diffad.explanation import Explanation, LevelFinding, unusual_region
-from diffad.figures.explanation import explanation_figure
+from diffad.figures.explanation import explanation_figure, full_colour
+from diffad.figures.style import image_grid
 
 
 def explanation(channels: int = 3, rule: str = "max_abs", score: float = 4.0) -> Explanation:
@@ -35,6 +39,17 @@ def test_every_panel_shows_its_numbers(channels, tmp_path):
 def test_the_threshold_is_drawn_over_the_levels_where_one_level_alone_can_cross_it(rule, lines):
     levels = explanation_figure(explanation(rule=rule)).axes[3]
     assert sum(line.get_linestyle() == "--" for line in levels.lines) == lines
+
+
+def test_rare_colours_survive():
+    image = np.full((40, 40, 3), (180, 170, 150), np.uint8)
+    image += np.random.default_rng(0).integers(0, 60, image.shape, dtype=np.uint8)  # thousands of greys
+    image[20, 20:24] = (255, 0, 255)
+    figure = image_grid(image[None], 1)
+    with PIL.Image.open(BytesIO(full_colour(figure))) as drawn:
+        pixels = np.asarray(drawn.convert("RGB")).astype(int)
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) <= 256
+    assert (np.abs(pixels - (255, 0, 255)).max(axis=-1) < 40).any()
 
 
 def test_an_image_that_is_not_flagged_has_another_colour_and_title():
