@@ -78,6 +78,6 @@ def test_an_unknown_scorer_is_refused_by_file_and_field(finished, tmp_path):
 
 
 def test_the_recorded_comparisons_name_scorers_and_editions_that_are_there():
-    for name in ("scorers", "fast_against_slow"):
+    for name in ("scorers", "fast_against_slow", "denoising_steps"):
         loaded = load_comparison(f"experiments/{name}.yaml")
         assert {each.scorer for each in loaded.scorers.values()} <= set(SCORERS) and "cpu" in loaded.editions
