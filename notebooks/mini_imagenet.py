@@ -35,6 +35,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from IPython.display import Markdown, display
 from myst_nb import glue
 
@@ -48,7 +49,7 @@ from diffad.figures import results as result_figures
 from diffad.figures import two_networks
 from diffad.figures.style import method_title, use_style
 from diffad.frequencies import radial_power
-from diffad.images import to_network
+from diffad.images import to_network, to_uint8
 from diffad.joined_tasks import DATA_SETS, common_methods, evaluate_joined, joined_tasks
 from diffad.methods import make_scorers
 from diffad.model import DiffusionModel
@@ -235,7 +236,7 @@ with one_thread():
             held_out, [level], 1, lambda x_0, guess: guess - x_0
         )  # (n, 1, channels, side, side)
         error_power[network] = radial_power(np.moveaxis(residuals[:, 0], 1, -1))[1]
-        rebuilt[network] = partial.reconstructions(held_out[:6])
+        rebuilt[network] = to_uint8(torch.from_numpy(partial.reconstructions(held_out[:6])))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Held-out normal images, and what each network makes of them after a quarter of the way to noise and back (partial diffusion, ten steps).", "name": "fig-mini-reconstructions"}, "image": {"alt": "Three rows of six photographs: the originals, the U-Net's reconstructions and the transformer's reconstructions."}}
 figures.image_rows({"held out": held_out[:6], "U-Net": rebuilt["unet"], "DiT": rebuilt["dit"]})
