@@ -34,16 +34,7 @@ def error_spectra(
     for network, power in error_power.items():
         title, colour, marker, dash = looks[network]
         share = power.mean(axis=0) / image_power.mean(axis=0)
-        axes.plot(frequencies, share, dash, color=colour, marker=marker, markersize=5)
-        axes.annotate(
-            title,
-            (frequencies[-1], share[-1]),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontweight="bold",
-        )
+        axes.plot(frequencies, share, dash, color=colour, marker=marker, markersize=5, label=title)
     axes.axhline(1, color="0.5", linewidth=0.8, linestyle=":")
     axes.set(
         xlabel="spatial frequency, cycles a pixel (coarse to fine)",
@@ -51,6 +42,7 @@ def error_spectra(
         yscale="log",
         xlim=(0, 0.5),
     )
+    axes.legend(loc="lower right")
     return figure
 
 

@@ -14,7 +14,7 @@ def test_each_network_has_its_share_of_the_power():
     )
     lines = {tuple(line.get_ydata()) for line in figure.axes[0].lines}
     assert (0.5, 0.5, 0.5) in lines and (0.25, 0.25, 0.25) in lines
-    assert {text.get_text() for text in figure.axes[0].texts} == {"U-Net", "DiT"}
+    assert {text.get_text() for text in figure.axes[0].get_legend().texts} == {"U-Net", "DiT"}
 
 
 def test_spectra_of_other_shapes_are_refused():
