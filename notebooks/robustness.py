@@ -179,9 +179,17 @@ display(
 # \; \pm\, s(\mathbf{x}')
 # $$ (eq-projected-gradient)
 #
-# Implemented by `diffad.robustness.attack.projected_gradient`: steps along the sign of the gradient, each followed by a projection into
-# the ball {cite:p}`madry2018`. Plus for normal images, which are pushed to look anomalous; minus for anomalies, which are pushed to look
-# normal. The gradient runs through the denoiser at every noise level and through the calibration. What is kept is the best *saved* image,
+# Implemented by `diffad.robustness.attack.projected_gradient`. Plus for normal images, which are pushed to look anomalous; minus for
+# anomalies, which are pushed to look normal. The search takes steps along the sign of the gradient, each followed by a projection $\Pi$ onto
+# the pixels within the ball {cite:p}`madry2018`:
+#
+# $$
+# \mathbf{x}_{k+1} = \Pi\left(\mathbf{x}_k \pm \eta_k \operatorname{sign} \nabla s(\lfloor \mathbf{x}_k \rceil)\right),
+# \qquad \textstyle\sum_k \eta_k = \tfrac{5}{2}\, \varepsilon,
+# $$ (eq-projected-step)
+#
+# where $\lfloor \cdot \rceil$ rounds to whole grey levels and the step sizes $\eta_k$ fall linearly. Implemented by
+# `diffad.robustness.attack.projected_gradient`. The gradient runs through the denoiser at every noise level and through the calibration. What is kept is the best *saved* image,
 # in whole grey levels, and it is scored anew by the ordinary path.
 #
 # :::{admonition} Is the gradient honest?

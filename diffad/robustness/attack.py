@@ -48,7 +48,7 @@ def projected_gradient(
     batch_size: int = 20,
     device: torch.device | str = "cpu",
 ) -> Attacked:
-    """Move each image's score as far as the ball allows. Equation: eq-projected-gradient.
+    """Move each image's score as far as the ball allows. Equations: eq-projected-gradient, eq-projected-step.
 
     Steps go along the sign of the gradient; their size falls linearly to 0 and adds up to 2.5 epsilon.
 
