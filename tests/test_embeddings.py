@@ -10,9 +10,10 @@ import yaml
 from typer.testing import CliRunner
 
 from diffad.cli import app, main
-from diffad.datasets.vector_protocols import adbench_semi_supervised
+from diffad.datasets.vector_protocols import adbench_published_leak, adbench_semi_supervised
 from diffad.embeddings import runs
 from diffad.embeddings.configuration import load_embeddings_file
+from diffad.embeddings.leak import leak_by_method, share_trained_on
 from diffad.embeddings.methods import METHODS, make_method
 from diffad.embeddings.records import (
     VECTORS_FILE,
@@ -362,3 +363,19 @@ def test_sets_of_the_same_images_are_drawn_together():
     assert width["twice"] == pytest.approx(width["once"], rel=0.05)
     assert width["apart"] < 0.8 * width["once"]
     assert student_interval([0.3]).low == 0.3
+
+
+def test_a_leak_helps_who_remembers_rows(tmp_path):
+    rng = np.random.default_rng(1)
+    vectors, labels = rng.normal(size=(90, 12)), np.repeat([0, 1], [70, 20])
+    vectors[70:] += 0.3
+    folder = tmp_path / "adbench/CV_by_ViT"
+    folder.mkdir(parents=True)
+    np.savez(folder / "MVTec-AD_bottle.npz", X=vectors, y=labels)
+    name = "adbench-vit/MVTec-AD_bottle"
+    assert share_trained_on(adbench_semi_supervised(name, home=tmp_path)) == 0
+    assert share_trained_on(adbench_published_leak(name, home=tmp_path)) > 0.9
+    table = leak_by_method([name], ["dte_neighbours", "mahalanobis"], (0, 1), tmp_path)
+    gain = table["leaking"] - table["honest"]
+    assert list(table.index) == ["dte_neighbours", "mahalanobis"]
+    assert gain["dte_neighbours"] > 0.2 and gain["dte_neighbours"] > gain["mahalanobis"]
