@@ -63,6 +63,7 @@ class Finding:
         records: folders of the records that it follows from.
         detail: more numbers, such as tasks won, tied and lost.
         terms: how `value.estimate` follows from AUROCs of raw scores; empty where it is none of them.
+        part: of the claim, where its words hold several, such as "noise" and "attacks".
     """
 
     what: str
@@ -73,6 +74,7 @@ class Finding:
     records: tuple[Path, ...]
     detail: str = ""
     terms: tuple[Term, ...] = ()
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Claim:
         where: where the paper says it.
         test: what was run.
         rule: when a finding supports the claim, and when it contradicts it.
+        universal: whether it is about every data set in so many words, so that one counterexample refutes it.
     """
 
     key: str
@@ -92,6 +95,7 @@ class Claim:
     where: str
     test: str
     rule: str
+    universal: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,26 +108,42 @@ class Judged:
     @property
     def verdict(self) -> Verdict:
         """See `verdict_of`."""
-        return verdict_of([each.outcome for each in self.findings])
+        return verdict_of([each.outcome for each in self.findings], self.claim.universal)
+
+    @property
+    def parts(self) -> dict[str, Verdict]:
+        """The verdict on each part of the claim; empty where it has one part alone."""
+        names = list(dict.fromkeys(each.part for each in self.findings))
+        if len(names) < 2:
+            return {}
+        return {
+            name: verdict_of(
+                [each.outcome for each in self.findings if each.part == name], self.claim.universal
+            )
+            for name in names
+        }
 
 
-def verdict_of(outcomes: Sequence[Outcome]) -> Verdict:
-    """Holds: every finding supports. Does not hold: none supports and at least one contradicts. Not testable here: all
-    are undecided. Holds in part: anything else. Not run: there is no finding.
+def verdict_of(outcomes: Sequence[Outcome], universal: bool = False) -> Verdict:
+    """Holds: every finding supports. Does not hold: none supports and at least one contradicts, or one contradicts a
+    claim about every data set. Not testable here: all are undecided. Holds in part: anything else. Not run: there is no
+    finding.
     """
     if not outcomes:
         return Verdict.NOT_RUN
     if all(each == Outcome.SUPPORTS for each in outcomes):
         return Verdict.HOLDS
+    if universal and Outcome.CONTRADICTS in outcomes:
+        return Verdict.FAILS
     if Outcome.SUPPORTS in outcomes or Outcome.IN_PART in outcomes:
         return Verdict.IN_PART
     return Verdict.FAILS if Outcome.CONTRADICTS in outcomes else Verdict.NOT_TESTABLE
 
 
 VERDICT_RULE = (
-    "A claim *holds* where every finding supports it, *holds in part* where some do, *does not hold* where "
-    "none does and at least one "
-    "contradicts it, and is *not testable here* where no interval decides."
+    "A claim *holds* where every finding supports it. It *does not hold* where none supports it and at least one "
+    "contradicts it; a claim about every data set in so many words (C1) does not hold as soon as one contradicts it. It "
+    "is *not testable here* where no interval decides, and *holds in part* otherwise."
 )
 
 
@@ -174,6 +194,7 @@ CLAIMS = {
             "Mean AUROC over a data set's tasks minus that of each of the three. A finding supports if all "
             "three intervals lie above 0, "
             "contradicts if one lies below; shown is the difference to the best of the three",
+            universal=True,
         ),
         Claim(
             "C1b",
@@ -182,6 +203,7 @@ CLAIMS = {
             "The denoiser's profile (errors and bottleneck at ten noise levels, calibrated on held-out "
             "normals)",
             "as for C1",
+            universal=True,
         ),
         Claim(
             "C2",

@@ -55,10 +55,15 @@ def summary_html(judged: Mapping[str, Judged], anchors: bool = True) -> str:
         name = f"<a href='#{key.lower()}'>{key}</a>" if anchors else key
         rows.append(
             f"<tr><td>{name}</td><td>{html.escape(each.claim.claim)}</td><td>{html.escape(each.claim.where)}</td>"
-            f"<td>{badge(each.verdict)}</td><td>{counted_outcomes(each)}</td></tr>"
+            f"<td>{badge(each.verdict)}</td><td>{_parts(each)}{counted_outcomes(each)}</td></tr>"
         )
     head = "<tr><th></th><th>claim</th><th>where</th><th>verdict</th><th>findings</th></tr>"
     return _table("Every claim with its verdict", head, rows)
+
+
+def _parts(judged: Judged) -> str:
+    """The verdict on each part of a claim that has several, a line each."""
+    return "".join(f"{html.escape(name)}: {badge(verdict)}<br>" for name, verdict in judged.parts.items())
 
 
 def findings_html(judged: Judged, known: Mapping[str, str], chapters: Collection[str]) -> str:

@@ -45,10 +45,15 @@ def long_walk(evidence: Evidence) -> list[Finding]:
     return _step_gain(runs, "one_level_2", what, "scorers")
 
 
-def more_steps(evidence: Evidence) -> list[Finding]:
-    """C5: what more steps find, and what they cost."""
+def steps_found(evidence: Evidence) -> list[Finding]:
+    """C5: what more steps find."""
     runs = read_all(evidence.results / "denoising-steps" / evidence.edition)
-    found = _step_gain(runs, WALK, "MNIST-C: one walk in 250 steps, minus the same in 10 (U-Net)", "steps")
+    return _step_gain(runs, WALK, "MNIST-C: one walk in 250 steps, minus the same in 10 (U-Net)", "steps")
+
+
+def steps_cost(evidence: Evidence) -> list[Finding]:
+    """C5: what more steps cost."""
+    runs = read_all(evidence.results / "denoising-steps" / evidence.edition)
     runs |= read_all(evidence.results / "fast-against-slow" / evidence.edition)
     for shorter in (WALK, "denoiser_profile"):
         timed = [
@@ -57,9 +62,8 @@ def more_steps(evidence: Evidence) -> list[Finding]:
             if {shorter, LONG_WALK} <= set(record.nfe)
         ]
         if timed:
-            found.append(_seconds(timed, shorter))
-            break
-    return found
+            return [_seconds(timed, shorter)]
+    return []
 
 
 def _step_gain(runs: Mapping[str, tuple[Path, Read]], other: str, what: str, chapter: str) -> list[Finding]:

@@ -1,16 +1,21 @@
 """All claims judged: findings from the records, verdicts from the findings."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from diffad import evidence_of_failures as failures
 from diffad import evidence_of_runs as runs
-from diffad.claims import CLAIMS, Judged
+from diffad.claims import CLAIMS, Finding, Judged
 from diffad.evidence import (
     BEST_READING,
     PAPER_SCORES,
     Evidence,
     beats_the_three,
-    iterating_helps,
+    local_against_global,
     normal_is_easier,
     transformer_keeps_up,
+    walk_against_one_look,
+    walk_against_traditional,
 )
 
 
@@ -24,15 +29,32 @@ def judge(evidence: Evidence) -> dict[str, Judged]:
         "C1": beats_the_three(evidence, PAPER_SCORES),
         "C1b": beats_the_three(evidence, [BEST_READING]),
         "C2": normal_is_easier(evidence),
-        "C3": iterating_helps(evidence) + runs.long_walk(evidence),
-        "C4": transformer_keeps_up(evidence),
-        "C5": runs.more_steps(evidence)
-        + runs.finer(evidence)
-        + runs.numbers_of_steps(evidence)
-        + runs.schedules(evidence),
-        "C6": runs.noise(evidence) + runs.attacks(evidence) + runs.contamination(evidence),
+        "C3": [
+            *part("against traditional methods", walk_against_traditional(evidence)),
+            *part("iterating against one look", walk_against_one_look(evidence) + runs.long_walk(evidence)),
+        ],
+        "C4": [
+            *part("scaling", transformer_keeps_up(evidence)),
+            *part("local and global", local_against_global(evidence)),
+        ],
+        "C5": [
+            *part("finer", runs.finer(evidence)),
+            *part("better detection", runs.steps_found(evidence) + runs.numbers_of_steps(evidence)),
+            *part("more compute", runs.steps_cost(evidence)),
+            *part("schedules", runs.schedules(evidence)),
+        ],
+        "C6": [
+            *part("noise", runs.noise(evidence)),
+            *part("attacks", runs.attacks(evidence)),
+            *part("contaminated training", runs.contamination(evidence)),
+        ],
         "F1": failures.false_positives(evidence),
         "F2": failures.false_negatives(evidence),
         "F3": failures.slow(evidence),
     }
     return {key: Judged(claim, tuple(findings[key])) for key, claim in CLAIMS.items()}
+
+
+def part(name: str, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, each told to be about one part of its claim."""
+    return [replace(each, part=name) for each in findings]

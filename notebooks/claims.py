@@ -104,7 +104,7 @@ display(Markdown(VERDICT_RULE))
 show("C1")
 
 # %% [markdown]
-# The claim is about every data set. A single red row among these refutes it as it was put, and "in part" says only that it is true elsewhere.
+# The claim is about every data set, so a single red row among these refutes it as it was put. The green ones say where it is true all the same.
 
 # %% [markdown]
 # (c1b)=

@@ -3,6 +3,7 @@
 import html
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -12,7 +13,18 @@ from sklearn.metrics import roc_auc_score
 from test_joined_tasks import write
 
 from diffad.bootstrap import Interval
-from diffad.claims import CLAIMS, Outcome, Verdict, all_of, is_a_change, is_above, is_positive, verdict_of
+from diffad.claims import (
+    CLAIMS,
+    Finding,
+    Judged,
+    Outcome,
+    Verdict,
+    all_of,
+    is_a_change,
+    is_above,
+    is_positive,
+    verdict_of,
+)
 from diffad.claims_tables import OUTCOME_LOOKS, VERDICT_LOOKS, findings_html, grouped_commands, summary_html
 from diffad.errors import RecordError
 from diffad.evidence import GLOBAL, LOCAL, Evidence
@@ -46,6 +58,22 @@ def published():
 )
 def test_a_verdict_follows_from_the_outcomes(outcomes, verdict):
     assert verdict_of(outcomes) == verdict
+
+
+def test_one_counterexample_refutes_a_claim_about_every_data_set():
+    assert verdict_of([YES, NO], universal=True) == Verdict.FAILS
+    assert verdict_of([YES, YES], universal=True) == Verdict.HOLDS
+    assert verdict_of([YES, UNSURE], universal=True) == Verdict.IN_PART
+    assert CLAIMS["C1"].universal and not CLAIMS["C2"].universal
+
+
+def test_parts_of_a_claim_have_verdicts_of_their_own():
+    of = Finding("", Interval(0, 0, 0), "", YES, "", ())
+    judged = Judged(CLAIMS["C6"], (replace(of, part="noise"), replace(of, part="attacks", outcome=NO)))
+    assert judged.parts == {"noise": Verdict.HOLDS, "attacks": Verdict.FAILS}
+    assert judged.verdict == Verdict.IN_PART and Judged(CLAIMS["C6"], judged.findings[:1]).parts == {}
+    shown = summary_html({"C6": judged})
+    assert "noise: " in shown and "does not hold" in shown
 
 
 def test_outcomes_follow_from_intervals():
