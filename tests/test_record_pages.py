@@ -51,6 +51,12 @@ def test_the_page_of_a_record_holds_its_numbers_and_the_command_that_makes_it_ag
     assert "../../book/chapters/mnist_c.html" in body
 
 
+def test_a_record_leads_to_no_page_that_was_never_run():
+    page = CATALOG.pages[0].model_copy(update={"page": "never_run", "records": ("results",)})
+    body = record_body(MNIST, ROOT, CATALOG.model_copy(update={"pages": (page, *CATALOG.pages)}), "../../")
+    assert "never_run" not in body and "mnist_c.html" in body
+
+
 @pytest.mark.parametrize(
     ("folder", "command"),
     [

@@ -111,6 +111,8 @@ def _facts(summary: Summary, root: Path, catalog: Catalog, up: str) -> str:
 
     record, command = summary.record, rerun_command(summary, root)
     pages = [page for page in catalog.pages if records_of(page.records, (summary,))]
+    # A page that was never run is not in the book yet.
+    pages = [page for page in pages if (root / catalog.output / f"{page.page}.ipynb").is_file()]
     uses = ", ".join(
         f'<a href="{up}{catalog.output}/{page.page}.html">{escape(page.title)}</a>' for page in pages
     )
