@@ -71,7 +71,8 @@ def test_a_page_opens_without_error_asks_nobody_and_is_light(browser: Browser, p
         unfinished = visit.page.evaluate(
             """() => [...document.querySelectorAll('.math')].filter(each => {
                  const drawn = each.querySelector('mjx-container svg');
-                 return !drawn || drawn.getBoundingClientRect().width < 2 || !each.querySelector('math');
+                 const hidden = !each.checkVisibility();  // in an answer that is still folded
+                 return !drawn || (!hidden && drawn.getBoundingClientRect().width < 2) || !each.querySelector('math');
                }).map(each => each.textContent)"""
         )
         assert not unfinished, "formulas that are not drawn"
