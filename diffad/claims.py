@@ -12,7 +12,7 @@ from pathlib import Path
 
 from diffad.bootstrap import Interval
 
-# How much worse is "no worse", and how much change is "a change", in AUROC; fixed before any record was read.
+# How much worse is "no worse", and how much change is "a change", in AUROC; written when part of the records existed.
 MARGIN = 0.02  # between two networks
 ROBUST_MARGIN = 0.05  # between clean images and disturbed ones
 SOURCE = "stated in the paper's text"  # no page or table of it is at hand, and none is made up
