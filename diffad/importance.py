@@ -54,7 +54,8 @@ def total_shares(
     """Fit forests to a design and say what each column of `features` accounts for.
 
     Args:
-        features: numbers, a row an observation and a column a setting.
+        features: numbers, a row an observation and a column a setting; a setting without an order has a column
+            "SETTING=VALUE" of 0 and 1 for each value, and these are shuffled together.
         response: (n,) finite numbers.
         runs: (n,), which run each row comes from; rows of one run are drawn together. Each row its own if None.
         tested: (n,), rows on which errors may be measured, those of the design; others are always fitted on. All if None.
@@ -81,13 +82,14 @@ def total_shares(
         x = features.assign(**{MADE_UP: generator.normal(size=len(features))})
         forest = RandomForestRegressor(60, min_samples_leaf=2, random_state=int(generator.integers(2**31)))
         forest.fit(x.to_numpy()[fitted], response[fitted])
+        columns = list(setting_columns(x.columns).values())
         share, fit = _shares_on(
-            forest, x.to_numpy()[left_out], response[left_out], variance, num_shuffles, generator
+            forest, x.to_numpy()[left_out], response[left_out], columns, variance, num_shuffles, generator
         )
         shares.append(share)
         fits.append(fit)
     table, fits = np.array(shares), np.array(fits)  # (replicates, settings), (replicates,)
-    names = [*features.columns, MADE_UP]
+    names = list(setting_columns([*features.columns, MADE_UP]))
     intervals = {
         name: percentile_interval(column.mean(), column, confidence)
         for name, column in zip(names, table.T, strict=True)
@@ -95,20 +97,34 @@ def total_shares(
     return Importance(intervals, percentile_interval(fits.mean(), fits, confidence))
 
 
+def setting_columns(names: Sequence[str]) -> dict[str, list[int]]:
+    """Setting -> its columns: a column of its own name, or several "SETTING=VALUE" of a setting without an order."""
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        found.setdefault(name.split("=")[0], []).append(number)
+    return found
+
+
 def _shares_on(
-    forest, x: np.ndarray, y: np.ndarray, variance: float, num_shuffles: int, generator
+    forest,
+    x: np.ndarray,
+    y: np.ndarray,
+    columns: Sequence[list[int]],
+    variance: float,
+    num_shuffles: int,
+    generator,
 ) -> tuple[np.ndarray, float]:
-    """Equation 1 for each column of x (n, settings), and R squared, on rows that the forest has not seen.
+    """Equation 1 for each setting of x (n, columns), and R squared, on rows that the forest has not seen.
 
     variance: of the response over the whole design, as that of a few left-out rows is uncertain itself.
     """
-    count, width = x.shape
+    count, width, number = len(x), x.shape[1], len(columns)
     error = np.square(forest.predict(x) - y).mean()
-    shuffled = np.repeat(x[None, None], num_shuffles, 0).repeat(width, 1)  # (shuffles, settings, n, settings)
-    for number in range(num_shuffles):
-        for column in range(width):
-            shuffled[number, column, :, column] = generator.permutation(x[:, column])
-    predicted = forest.predict(shuffled.reshape(-1, width)).reshape(num_shuffles, width, count)
+    shuffled = np.repeat(x[None, None], num_shuffles, 0).repeat(number, 1)  # (shuffles, settings, n, columns)
+    for shuffle in range(num_shuffles):
+        for setting, its in enumerate(columns):
+            shuffled[shuffle, setting][:, its] = x[generator.permutation(count)][:, its]
+    predicted = forest.predict(shuffled.reshape(-1, width)).reshape(num_shuffles, number, count)
     errors = np.square(predicted - y).mean(axis=(0, 2))
     return (errors - error) / (2 * variance), float(1 - error / variance)
 

@@ -48,6 +48,7 @@ class Setting:
         default: its value in the default cell.
         alone: values that it takes while all others keep their default.
         choices: values in the design; or None, and then `low` to `high` on a logarithmic scale.
+        ordered: whether its choices are, as sizes are.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Setting:
     choices: tuple | None = None
     low: float = 0.0
     high: float = 0.0
+    ordered: bool = True
 
     @property
     def values(self) -> tuple:
@@ -100,7 +102,8 @@ SETTINGS = {
         ),
         Setting("layers_per_block", "depth", ("model", "network_parameters", "layers_per_block"), 1, (2, 3), (1, 2, 3)),
         Setting(
-            "parameterisation", "prediction", ("model", "parameterisation"), "eps", ("x0", "v"), ("eps", "x0", "v")
+            "parameterisation", "prediction", ("model", "parameterisation"), "eps", ("x0", "v"), ("eps", "x0", "v"),
+            ordered=False,
         ),
     )
 }  # fmt: skip
@@ -308,14 +311,18 @@ def level_rows(table: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
 
 
 def as_features(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Settings as numbers for a forest of trees, which asks for their order alone: choices become their position."""
+    """Settings as numbers for `diffad.importance.total_shares`: ordered choices become their position, others a column of
+    0 and 1 each.
+    """
     columns = {}
     for name in names:
         setting = SETTINGS.get(name)
-        if setting is not None and isinstance(setting.default, str):
+        if setting is None or not isinstance(setting.default, str):
+            columns[name] = table[name].astype(float)
+        elif setting.ordered:
             columns[name] = table[name].map(setting.choices.index)
         else:
-            columns[name] = table[name].astype(float)
+            columns |= {f"{name}={choice}": (table[name] == choice).astype(int) for choice in setting.choices}
     return pd.DataFrame(columns, index=table.index)
 
 

@@ -20,6 +20,15 @@ def test_shares_of_a_sum_are_those_of_its_parts():
     assert found.ranked()[:2] == ["strong", "weak"]
 
 
+def test_a_setting_without_an_order_is_shuffled_as_one():
+    """The middle of three values stands out: its columns are found together, and its name once."""
+    kind = np.arange(256) * 7 % 3
+    features = pd.DataFrame({f"kind={value}": (kind == value).astype(int) for value in range(3)})
+    found = total_shares(features.assign(idle=DESIGN["idle"]), (kind == 1).astype(float), num_replicates=10)
+    assert set(found.shares) == {"kind", "idle", MADE_UP}
+    assert found.shares["kind"].estimate == pytest.approx(1, abs=0.1)
+
+
 def test_noise_is_nobody_s_share():
     noise = np.random.default_rng(0).normal(size=64)
     found = total_shares(DESIGN.iloc[:64], noise, num_replicates=20)

@@ -143,5 +143,7 @@ def test_each_level_is_a_row_of_its_own_and_choices_become_numbers(collected):
         rows.loc[rows["cell"] == "default-1", "auroc"].tolist()
         == table.loc["default-1", METHODS[:2]].tolist()
     )
-    features = sensitivity.as_features(rows, ["size", "level"])
+    features = sensitivity.as_features(rows, ["size", "parameterisation", "level"])
     assert features["size"].tolist() == [0] * 6 and features["level"].tolist() == [0.1, 0.5] * 3
+    assert list(features.columns[1:4]) == [f"parameterisation={name}" for name in ("eps", "x0", "v")]
+    assert features.iloc[:, 1:4].sum(axis=1).tolist() == [1] * 6
