@@ -86,7 +86,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test images, a row for each class that is normal once. In its task all other rows, and ten more classes, are anomalous.", "name": "fig-mini-classes"}, "image": {"alt": "A grid of small photographs, one row for each of ten classes from nematode to vase, eight images a row."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test images, a row for each class that is normal once. In its task all other rows, and ten more classes, are anomalous.", "name": "fig-mini-classes"}, "image": {"alt": "A grid of small photographs, one row for each of ten classes from nematode to vase, five images a row."}}
 parameters = {name: value for name, value in asked["protocol_parameters"].items() if name != "normal"}
 cells = load_experiment("../../experiments/mini_imagenet.yaml").edition(edition_name).cells
 split = PROTOCOLS[asked["protocol"]](
@@ -94,7 +94,7 @@ split = PROTOCOLS[asked["protocol"]](
 )
 answers = tasks[shown_cell].scores.groups
 normal_names = {cell: str(task.scores.groups[task.scores.labels == 0][0]) for cell, task in tasks.items()}
-figures.image_rows({name: split.test[np.flatnonzero(answers == name)[:8]] for name in normal_names.values()})
+figures.image_rows({name: split.test[np.flatnonzero(answers == name)[:5]] for name in normal_names.values()})
 
 # %% [markdown]
 # ## An equal budget
@@ -236,10 +236,10 @@ with one_thread():
             held_out, [level], 1, lambda x_0, guess: guess - x_0
         )  # (n, 1, channels, side, side)
         error_power[network] = radial_power(np.moveaxis(residuals[:, 0], 1, -1))[1]
-        rebuilt[network] = to_uint8(torch.from_numpy(partial.reconstructions(held_out[:6])))
+        rebuilt[network] = to_uint8(torch.from_numpy(partial.reconstructions(held_out[:5])))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Held-out normal images, and what each network makes of them after a quarter of the way to noise and back (partial diffusion, ten steps).", "name": "fig-mini-reconstructions"}, "image": {"alt": "Three rows of six photographs: the originals, the U-Net's reconstructions and the transformer's reconstructions."}}
-figures.image_rows({"held out": held_out[:6], "U-Net": rebuilt["unet"], "DiT": rebuilt["dit"]})
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Held-out normal images, and what each network makes of them after a quarter of the way to noise and back (partial diffusion, ten steps).", "name": "fig-mini-reconstructions"}, "image": {"alt": "Three rows of five photographs: the originals, the U-Net's reconstructions and the transformer's reconstructions."}}
+figures.image_rows({"held out": held_out[:5], "U-Net": rebuilt["unet"], "DiT": rebuilt["dit"]})
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Power of the reconstruction's error as a share of the images' own power, by spatial frequency, one network evaluation at the level of the paper's score. 1 (dotted): as wrong as leaving that frequency out.", "name": "fig-mini-spectra"}, "image": {"alt": "Two curves over spatial frequency on a logarithmic axis, one for each network. The text below gives the ratio of the two at the coarse and at the fine end."}}
 two_networks.error_spectra(frequencies, image_power, error_power)
