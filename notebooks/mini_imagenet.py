@@ -86,7 +86,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test images, a row for each class that is normal once. In its task all other rows, and ten more classes, are anomalous.", "name": "fig-mini-classes"}, "image": {"alt": "A grid of small photographs, one row for each of ten classes from nematode to vase, five images a row."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test images, a row for each class that is normal once. In its task all other rows, and ten more classes, are anomalous.", "name": "fig-mini-classes"}, "image": {"alt": "A grid of small photographs, one row for each of ten classes from nematode to vase, four images a row."}}
 parameters = {name: value for name, value in asked["protocol_parameters"].items() if name != "normal"}
 cells = load_experiment("../../experiments/mini_imagenet.yaml").edition(edition_name).cells
 split = PROTOCOLS[asked["protocol"]](
@@ -94,7 +94,7 @@ split = PROTOCOLS[asked["protocol"]](
 )
 answers = tasks[shown_cell].scores.groups
 normal_names = {cell: str(task.scores.groups[task.scores.labels == 0][0]) for cell, task in tasks.items()}
-figures.image_rows({name: split.test[np.flatnonzero(answers == name)[:5]] for name in normal_names.values()})
+figures.image_rows({name: split.test[np.flatnonzero(answers == name)[:4]] for name in normal_names.values()})
 
 # %% [markdown]
 # ## An equal budget
