@@ -24,8 +24,14 @@ def book_folder() -> Path:
 
 
 def book_pages() -> list[Path]:
-    """Every page of the built book, without files that scripts or styles bring."""
-    return sorted(path for path in book_folder().rglob("*.html") if "_static" not in path.parts)
+    """Every page of the built book, without files that scripts or styles bring.
+
+    The folder's own index only sends a browser on to the landing page, which is among them.
+    """
+    forwarder = book_folder() / "index.html"
+    return sorted(
+        path for path in book_folder().rglob("*.html") if "_static" not in path.parts and path != forwarder
+    )
 
 
 def prose_and_chapters() -> list[Path]:
