@@ -77,4 +77,4 @@ def test_the_standing_counts_the_stale_ones():
     stale = type(MNIST)("b", MNIST.record, ("diffad/model.py",))
     assert fresh.standing == "up to date" and stale.standing == "stale: 1 module changed"
     assert standing_of([]) == "" and standing_of([fresh]) == "1 up to date"
-    assert standing_of([fresh, stale]) == "1 of 2 stale"
+    assert standing_of([fresh, stale]) == "1 of 2 made by earlier code"

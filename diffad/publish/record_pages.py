@@ -72,7 +72,7 @@ def standing_of(records: list[Summary]) -> str:
         return ""
     if not stale:
         return f"{len(records)} up to date"
-    return f"{stale} of {len(records)} stale"
+    return f"{stale} of {len(records)} made by earlier code"
 
 
 def rerun_command(summary: Summary, root: Path) -> str:
