@@ -305,7 +305,7 @@ display(
         f"its three baselines ({method_title(best_of_three)}) {tables.one_line(averages[best_of_three].percent())} %, the best of all ten "
         f"({method_title(best_baseline)}, picked in hindsight) {tables.one_line(averages[best_baseline].percent())} %.\n\n"
         f"What these models cannot tell: {side} pixels are few, {sizes['train']} images are few, and minutes of training are short. The *gpu* edition has "
-        "84 pixels and networks of eight to thirty million parameters; its command is `diffad run experiments/mini_imagenet.yaml --edition gpu`."
+        "larger images, larger networks and all test images; its command is `diffad run experiments/mini_imagenet.yaml --edition gpu`."
     )
 )
 for key, value in {

@@ -23,9 +23,9 @@
 #
 # ::::{admonition} What you will learn
 # :class: tip
-# - why a defect that covers two pixels in a hundred hardly moves an image's reconstruction error;
+# - why a defect that covers few of its pixels hardly moves an image's reconstruction error;
 # - how U-Net and transformer, given equal compute, and ten baselines do on the same split;
-# - what separates these figures from the 99 % that others publish on the same photographs.
+# - what separates these figures from the nearly perfect ones that others publish on the same photographs.
 #
 # *Before this:* [MNIST-C](mnist_c.ipynb). *Time to read:* 8 minutes.
 # ::::
