@@ -1,12 +1,15 @@
 """What a result was computed by: the code, the packages and the device.
 
-The source hash covers the modules that a run is computed by: `diffad.experiments` and what it imports. A change of a
-figure or of the command line leaves a record up to date, and so does a comment or a docstring.
+The source hash covers the modules that scores are computed by: the protocols, the training, the methods, and what they
+import. Left out are modules that read, check or write files: what they make of an experiment file stands in the record,
+and metrics are computed from its scores again by `diffad verify-results`. So a clearer message, a figure, a comment or
+a docstring leaves a record up to date.
 """
 
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +17,11 @@ from pydantic import BaseModel, ConfigDict
 
 from diffad.sources import code_digests, digest, imported_files
 
-ENTRY = Path(__file__).resolve().parent / "experiments.py"
+ROOT = Path(__file__).resolve().parents[1]
+ENTRIES = tuple(
+    ROOT / "diffad" / name for name in ("datasets/protocols.py", "training/__init__.py", "methods.py")
+)
+DESCRIBING = frozenset({"diffad/configuration.py", "diffad/yaml_lines.py"})  # experiment files as data
 PACKAGES = (
     "torch",
     "diffusers",
@@ -41,15 +48,35 @@ class Provenance(BaseModel):
     device: str
 
 
-def source_files(entry: Path = ENTRY) -> dict[str, str]:
-    """The `code_digest` of the module `entry` of the package and of every module that it imports, by path."""
-    root = entry.parent.parent
-    return code_digests({entry, *imported_files(entry.read_text(encoding="utf-8"), root)}, root)
+def source_files(entries: Iterable[Path] = ENTRIES, root: Path = ROOT) -> dict[str, str]:
+    """The `code_digest` of the modules `entries` and of every module of the package that they import, by path.
+
+    Args:
+        entries: files under `root`.
+        root: the folder that the package lies in.
+    """
+    entries = list(entries)
+    code = "\n".join(entry.read_text(encoding="utf-8") for entry in entries)
+    found = {*entries, *imported_files(code, root, DESCRIBING)}
+    return code_digests(found, root)
 
 
-def source_hash(entry: Path = ENTRY) -> str:
+def hash_of_files(files: Mapping[str, str]) -> str:
     """One SHA-256 over the names and digests of `source_files`."""
-    return digest("".join(f"{each}  {name}\n" for name, each in source_files(entry).items()).encode())
+    return digest("".join(f"{each}  {name}\n" for name, each in files.items()).encode())
+
+
+def source_hash(entries: Iterable[Path] = ENTRIES, root: Path = ROOT) -> str:
+    """One SHA-256 over the names and digests of `source_files`."""
+    return hash_of_files(source_files(entries, root))
+
+
+def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Names of the files in `now` that are not, or not the same, in `before`, sorted.
+
+    A file that is in `before` alone no longer computes anything: if that matters, a file that used it has changed.
+    """
+    return sorted(name for name in now if before.get(name) != now[name])
 
 
 def device_name(device="cpu") -> str:
@@ -79,9 +106,9 @@ def _processor_model() -> str:
     return names[0] if names else platform.processor()
 
 
-def provenance(device="cpu") -> Provenance:
-    """The state of this process's code and packages, and the named device; packages not installed are left
-    out.
+def provenance(device="cpu", entries: Iterable[Path] = ENTRIES) -> Provenance:
+    """The state of this process's packages and of the code reached from `entries`, and the named device; packages not
+    installed are left out.
     """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -89,9 +116,10 @@ def provenance(device="cpu") -> Provenance:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    files = source_files(entries)
     return Provenance(
-        source_hash=source_hash(),
-        source_files=source_files(),
+        source_hash=hash_of_files(files),
+        source_files=files,
         versions=versions,
         system=f"{platform.system()} {platform.machine()}",
         device=device_name(device),

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from diffad.errors import RecordError
-from diffad.provenance import ENTRY, source_files, source_hash
+from diffad.provenance import changed_files, source_files
 from diffad.run_record import (
     DataDescription,
     EvaluationSettings,
@@ -204,12 +204,11 @@ def _parse_scores(content: bytes, record: RunRecord, path: Path) -> RunScores:
 # --- staleness ---
 
 
-def stale_modules(record: RunRecord, entry: Path = ENTRY) -> list[str]:
-    """Names of the package's files that were added, removed or changed since the record was made, sorted."""
-    before, now = record.provenance.source_files, source_files(entry)
-    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+def stale_modules(record: RunRecord) -> list[str]:
+    """Names of the files that compute scores and that were added or changed since the record was made, sorted."""
+    return changed_files(record.provenance.source_files, source_files())
 
 
-def is_stale(record: RunRecord, entry: Path = ENTRY) -> bool:
-    """Whether any source file of the package differs from those that made the record."""
-    return record.provenance.source_hash != source_hash(entry)
+def is_stale(record: RunRecord) -> bool:
+    """Whether any file that computes scores differs from those that made the record."""
+    return bool(stale_modules(record))

@@ -9,7 +9,7 @@ import ast
 import hashlib
 import io
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = "diffad"
@@ -49,12 +49,17 @@ def _docstring_lines(node: ast.AST) -> Iterator[tuple[int, int]]:
         yield first.lineno - 1, first.end_lineno
 
 
-def imported_files(code: str, root: Path) -> list[Path]:
-    """Every file of the package under `root` that `code` reaches through its imports, sorted."""
+def imported_files(code: str, root: Path, without: Collection[str] = ()) -> list[Path]:
+    """Every file of the package under `root` that `code` reaches through its imports, sorted.
+
+    Args:
+        without: paths under `root`, with forward slashes, that are left out with what only they import.
+    """
+    left_out = {root / name for name in without}
     waiting = list(_imported_modules(ast.parse(code), package=""))
     found: set[Path] = set()
     while waiting:
-        for path in set(_module_files(waiting.pop(), root)) - found:
+        for path in set(_module_files(waiting.pop(), root)) - found - left_out:
             found.add(path)
             package = ".".join(path.relative_to(root).parts[:-1])
             waiting += _imported_modules(ast.parse(path.read_bytes()), package)

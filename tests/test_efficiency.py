@@ -170,7 +170,7 @@ def test_a_record_of_other_settings_or_other_code_is_refused(monkeypatch, withou
     measure_all(SMALL, tmp_path, tell=lambda line: None)
     with pytest.raises(RecordError, match="other settings"):
         measure_all(SMALL.model_copy(update={"rounds": 3}), tmp_path)
-    monkeypatch.setattr(records, "measuring_code", lambda: {"diffad/other.py": "0"})
+    monkeypatch.setattr(records, "ENTRIES", (records.ROOT / "diffad" / "bits.py",))
     with pytest.raises(RecordError, match="other code"):
         measure_all(SMALL, tmp_path)
 

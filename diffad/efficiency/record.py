@@ -19,13 +19,11 @@ from diffad.efficiency.measuring import SMALLER_STOPPED, measure_in_process
 from diffad.efficiency.settings import Cell, EfficiencySettings, Measurement
 from diffad.efficiency.subjects import natural_images
 from diffad.errors import RecordError
-from diffad.provenance import Provenance, provenance
+from diffad.provenance import ROOT, Provenance, changed_files, provenance, source_files
 from diffad.records import claim_record
-from diffad.sources import code_digests, digest, imported_files
 from diffad.storage import publish_file
 
-ROOT = Path(__file__).resolve().parents[2]
-ENTRY = ROOT / "diffad" / "efficiency" / "measuring.py"  # what measures: this module and what it imports
+ENTRIES = (ROOT / "diffad" / "efficiency" / "measuring.py",)  # what measures: this module and what it imports
 EFFICIENCY_FILE = "efficiency.json"
 DERIVED = ("summaries", "growths")
 
@@ -67,14 +65,7 @@ class EfficiencyRecord(BaseModel):
 
     def changed_modules(self) -> list[str]:
         """Files of the package that changed since the measurements, sorted."""
-        before, now = self.provenance.source_files, measuring_code()
-        return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-
-
-def measuring_code() -> dict[str, str]:
-    """The digest of each file of the package that a measurement is made by, by its path."""
-    files = imported_files(ENTRY.read_text(encoding="utf-8"), ROOT)
-    return code_digests({ENTRY, *files}, ROOT)
+        return changed_files(self.provenance.source_files, source_files(ENTRIES))
 
 
 def measure_all(
@@ -112,9 +103,7 @@ def measure_all(
 
 def _begin(settings: EfficiencySettings, path: Path) -> EfficiencyRecord:
     """The record so far, or an empty one."""
-    files = measuring_code()
-    of_all = digest("".join(f"{each}  {name}\n" for name, each in files.items()).encode())
-    made_by = provenance(settings.device).model_copy(update={"source_hash": of_all, "source_files": files})
+    made_by = provenance(settings.device, ENTRIES)
     if not path.exists():
         return EfficiencyRecord(settings=settings, provenance=made_by)
     record = read_efficiency(path.parent)

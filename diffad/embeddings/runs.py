@@ -33,10 +33,10 @@ from diffad.embeddings.records import (
 )
 from diffad.errors import RecordError
 from diffad.evaluation import auroc
-from diffad.provenance import Provenance, provenance, source_files, source_hash
+from diffad.provenance import ROOT, Provenance, changed_files, provenance, source_files
 from diffad.records import claim_record
 
-ENTRY = Path(__file__).resolve()
+ENTRIES = tuple(ROOT / "diffad" / name for name in ("datasets/vector_protocols.py", "embeddings/methods.py"))
 Report = Callable[[str], None]
 
 
@@ -266,14 +266,12 @@ class _DataSet:
 
 @cache
 def _provenance() -> Provenance:
-    """Of this process; of the code, what this module reaches."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return provenance(device).model_copy(
-        update={"source_hash": source_hash(ENTRY), "source_files": source_files(ENTRY)}
-    )
+    """Of this process; of the code, what computes scores of vectors."""
+    return provenance("cuda" if torch.cuda.is_available() else "cpu", ENTRIES)
 
 
 def stale_modules(record: VectorsRecord) -> list[str]:
-    """Names of the package's files that were added, removed or changed since the record's last cell was run, sorted."""
-    before, now = record.provenance.source_files, source_files(ENTRY)
-    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    """Names of the files that compute scores of vectors and that were added or changed since the record's last cell was
+    run, sorted.
+    """
+    return changed_files(record.provenance.source_files, source_files(ENTRIES))

@@ -47,14 +47,14 @@ def summaries(root: Path) -> tuple[Summary, ...]:
     if not results.is_dir():
         return ()
     # Imported here because numpy and pandas take a second, and a book without records needs neither.
-    from diffad.provenance import source_files
+    from diffad.provenance import changed_files, source_files
     from diffad.records import RECORD_FILE, RunRecord, list_records
 
     now, found = None, []
     for folder in list_records(results):
         record = RunRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
-        before, now = record.provenance.source_files, now or source_files()
-        changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        now = now or source_files()
+        changed = changed_files(record.provenance.source_files, now)
         found.append(Summary(folder.relative_to(results).as_posix(), record, tuple(changed)))
     return tuple(found)
 
