@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_records import QUICK, some_record, some_scores
+from small_records import QUICK, some_record, some_scores
 
 from diffad.cli import main
 from diffad.errors import DataNotFound
