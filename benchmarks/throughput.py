@@ -17,12 +17,12 @@ import json
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from common import seconds
 
 from diffad.model import DiffusionModel, ModelConfig
 from diffad.networks import UNET_SIZES
@@ -64,21 +64,6 @@ def random_images(arguments: argparse.Namespace, num_images: int) -> np.ndarray:
     """uint8 noise in the shape of the images."""
     shape = (num_images, arguments.image_size, arguments.image_size, arguments.channels)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-
-
-def wait_for_device() -> None:
-    """Let the accelerator finish what is queued, if there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    wait_for_device()
-    began = time.perf_counter()
-    function()
-    wait_for_device()
-    return time.perf_counter() - began
 
 
 def compare(name: str, ours: Callable, bare: Callable, num_images: int, rounds: int) -> Comparison:
