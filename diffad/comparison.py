@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from diffad.editions import EditionsFile, read_editions
 from diffad.experiments import PROTOCOLS, FinishedRun, data_fingerprint, read_run
 from diffad.records import DataDescription, RunRecord, RunScores, claim_record, new_record
 from diffad.scorers import SCORERS, Evaluator, make_scorer
-from diffad.yaml_lines import read_model
 
 
 class ScorerChoice(BaseModel):
@@ -41,21 +41,10 @@ class ComparisonEdition(BaseModel):
     batch_size: int = Field(default=250, ge=1)
 
 
-class Comparison(BaseModel):
+class Comparison(EditionsFile[ComparisonEdition]):
     """A comparison file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
     scorers: dict[str, ScorerChoice] = Field(min_length=1)
-    editions: dict[Literal["smoke", "cpu", "gpu"], ComparisonEdition]
-
-    def edition(self, name: str) -> ComparisonEdition:
-        """The edition called `name`; ValueError if there is none."""
-        if name not in self.editions:
-            raise ValueError(f"edition: got {name!r}, expected one of {', '.join(self.editions)}")
-        return self.editions[name]
 
 
 def load_comparison(path: Path | str) -> Comparison:
@@ -65,12 +54,7 @@ def load_comparison(path: Path | str) -> Comparison:
         ValueError: no such file, not YAML, a key that stands twice, or a key or value that is refused; the message names
             file, line and field.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(
-            f"comparison: {path} is not there, expected a file such as experiments/scorers_mnist_c.yaml"
-        )
-    return read_model(path, Comparison, "comparison")[0]
+    return read_editions(path, Comparison, "comparison", "experiments/scorers.yaml")[0]
 
 
 def run_comparison(

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from diffad.baselines import BASELINES
 from diffad.datasets.catalog import CATALOG, find_entry
 from diffad.datasets.loading import FOLDER
+from diffad.editions import EditionsFile, read_editions
 from diffad.model import ModelConfig
 from diffad.scorers import COMBINATIONS, DEFAULT_LEVELS, levels_from_fractions
 from diffad.scorers.denoiser_profile import DESCRIPTIONS
 from diffad.training import TrainingConfig
-from diffad.yaml_lines import YamlDocument, read_model
+from diffad.yaml_lines import YamlDocument
 
 
 def rule_name(rule: str) -> str:
@@ -171,25 +172,10 @@ def _merged(values: dict, changes: dict) -> dict:
     }
 
 
-class Experiment(BaseModel):
+class Experiment(EditionsFile[Edition]):
     """An experiment file: a protocol, in editions of rising cost."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
     protocol: Literal[PROTOCOL_NAMES]
-    editions: dict[Literal["smoke", "cpu", "gpu"], Edition]
-
-    def edition(self, name: str) -> Edition:
-        """The edition called `name`.
-
-        Raises:
-            ValueError: the experiment has no such edition.
-        """
-        if name not in self.editions:
-            raise ValueError(f"edition: got {name!r}, expected one of {', '.join(self.editions)}")
-        return self.editions[name]
 
 
 def load_experiment(path: Path | str) -> Experiment:
@@ -199,12 +185,7 @@ def load_experiment(path: Path | str) -> Experiment:
         ValueError: no such file, not YAML, a key that stands twice, a key or value that is refused, or two cells of one
             edition that are the same run; the message names file, line and field.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(
-            f"experiment: {path} is not there, expected an experiment file such as experiments/mnist_c.yaml"
-        )
-    experiment, document = read_model(path, Experiment, "experiment")
+    experiment, document = read_editions(path, Experiment, "experiment", "experiments/mnist_c.yaml")
     _refuse_doubled_runs(experiment, document)
     return experiment
 

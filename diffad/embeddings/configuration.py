@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from diffad.datasets.vector_protocols import check_vectors_name
+from diffad.editions import EditionsFile, read_editions
 from diffad.embeddings.methods import Kind, make_method
-from diffad.yaml_lines import read_model
 
 PROTOCOL = "adbench_semi_supervised"
 SEEDS = (0, 1, 2, 3, 4)
@@ -94,19 +94,10 @@ class EmbeddingsEdition(_Model):
         return next(iter(self.tracks.values())).data[0]
 
 
-class EmbeddingsFile(_Model):
+class EmbeddingsFile(EditionsFile[EmbeddingsEdition]):
     """An experiment file of the embeddings track."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
     protocol: Literal[PROTOCOL]
-    editions: dict[Literal["smoke", "cpu", "gpu"], EmbeddingsEdition]
-
-    def edition(self, name: str) -> EmbeddingsEdition:
-        """The edition called `name`; ValueError where there is none."""
-        if name not in self.editions:
-            raise ValueError(f"edition: got {name!r}, expected one of {', '.join(self.editions)}")
-        return self.editions[name]
 
 
 def load_embeddings_file(path: Path | str) -> EmbeddingsFile:
@@ -115,9 +106,4 @@ def load_embeddings_file(path: Path | str) -> EmbeddingsFile:
     Raises:
         ValueError: no such file, not YAML, or a key or value that is refused; the message names file, line and field.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(
-            f"experiment: {path} is not there, expected a file such as experiments/embeddings.yaml"
-        )
-    return read_model(path, EmbeddingsFile, "experiment")[0]
+    return read_editions(path, EmbeddingsFile, "experiment", "experiments/embeddings.yaml")[0]

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from diffad.baselines import BASELINES
+from diffad.editions import EditionsFile, read_editions
 from diffad.robustness.noise import check_strength
 from diffad.robustness.objectives import TARGETS
-from diffad.yaml_lines import read_model
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Epsilon = Annotated[int, Field(ge=1, le=255)]
@@ -76,16 +76,13 @@ class RobustnessEdition(_Model):
         return value
 
 
-class Robustness(_Model):
+class Robustness(EditionsFile[RobustnessEdition]):
     """A robustness file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
     noise: dict[str, tuple[float, ...]] = Field(description="kind of noise -> strengths")
     attack: AttackConfig
     baselines: tuple[str, ...] = Field(default=tuple(BASELINES), min_length=1)
     seed: int = Field(default=0, ge=0, description="of the noise, of the control and of the baselines")
-    editions: dict[Literal["smoke", "cpu", "gpu"], RobustnessEdition]
 
     @field_validator("noise")
     @classmethod
@@ -107,12 +104,6 @@ class Robustness(_Model):
             raise ValueError(f"got {', '.join(unknown)}, expected some of {', '.join(sorted(BASELINES))}")
         return baselines
 
-    def edition(self, name: str) -> RobustnessEdition:
-        """The edition called `name`; ValueError if there is none."""
-        if name not in self.editions:
-            raise ValueError(f"edition: got {name!r}, expected one of {', '.join(self.editions)}")
-        return self.editions[name]
-
 
 def load_robustness(path: Path | str) -> Robustness:
     """Read a robustness file.
@@ -121,9 +112,4 @@ def load_robustness(path: Path | str) -> Robustness:
         ValueError: no such file, not YAML, a key that stands twice, or a key or value that is refused; the message names
             file, line and field.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(
-            f"robustness: {path} is not there, expected a file such as experiments/robustness.yaml"
-        )
-    return read_model(path, Robustness, "robustness")[0]
+    return read_editions(path, Robustness, "robustness", "experiments/robustness.yaml")[0]
