@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffad.bootstrap import Interval
+from diffad.figures.heatmaps import auroc_heatmap
 from diffad.figures.style import OKABE_ITO
 
 FAMILY_LOOKS = {
@@ -52,18 +52,7 @@ def aurocs_heatmap(table: pd.DataFrame, families: Mapping[str, str]) -> Figure:
     shown = shown.loc[shown.mean(axis=1).sort_values(ascending=False, kind="stable").index]
     figure = Figure(figsize=(0.44 * shown.shape[1] + 2.0, 0.21 * shown.shape[0] + 1.5), layout="constrained")
     axis = figure.subplots()
-    sns.heatmap(
-        shown,
-        ax=axis,
-        vmin=0,
-        vmax=100,
-        cmap="RdBu",
-        annot=True,
-        fmt=".0f",
-        annot_kws={"size": 7},
-        linewidths=0.4,
-        cbar=False,
-    )
+    auroc_heatmap(axis, shown, size=7, linewidths=0.4, cbar=False)
     axis.set(xlabel="", ylabel="")
     axis.xaxis.tick_top()
     axis.tick_params(axis="both", length=0, labelsize=8)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from sklearn.metrics import roc_curve
 
 from diffad.bootstrap import Interval
 from diffad.evaluation import auroc
+from diffad.figures.heatmaps import auroc_heatmap
 from diffad.figures.style import METHOD_COLOURS, method_title
 from diffad.training import TrainingHistory
 
@@ -149,18 +149,7 @@ def level_heatmap(table: pd.DataFrame, label: str = "AUROC in %", title: str | N
     figure = Figure(figsize=(0.58 * table.shape[1] + 2.6, 0.3 * table.shape[0] + 1.2), layout="constrained")
     axes = figure.subplots()
     shown = (100 * table).rename(index=lambda name: str(name).replace("_", " "))
-    sns.heatmap(
-        shown,
-        ax=axes,
-        vmin=0,
-        vmax=100,
-        cmap="RdBu",
-        annot=True,
-        fmt=".0f",
-        annot_kws={"size": 8},
-        linewidths=0.5,
-        cbar_kws={"label": label, "pad": 0.02},
-    )
+    auroc_heatmap(axes, shown, cbar_kws={"label": label, "pad": 0.02})
     axes.set(xlabel="noise level t/T", ylabel="")
     axes.tick_params(axis="both", length=0)
     axes.tick_params(axis="x", rotation=0)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from diffad.figures.heatmaps import auroc_heatmap
 from diffad.figures.results import method_look, show_image
 from diffad.figures.style import method_title
 
@@ -92,18 +92,7 @@ def transfer_matrix(table: pd.DataFrame, label: str = "AUROC in %") -> Figure:
     figure = Figure(figsize=(0.62 * table.shape[1] + 3.2, 0.42 * table.shape[0] + 2.1), layout="constrained")
     axis = figure.subplots()
     shown = (100 * table).rename(index=method_title, columns=method_title)
-    sns.heatmap(
-        shown,
-        ax=axis,
-        vmin=0,
-        vmax=100,
-        cmap="RdBu",
-        annot=True,
-        fmt=".0f",
-        annot_kws={"size": 8.5},
-        linewidths=0.5,
-        cbar_kws={"label": label, "pad": 0.02},
-    )
+    auroc_heatmap(axis, shown, size=8.5, cbar_kws={"label": label, "pad": 0.02})
     for row, attacked in enumerate(table.index):
         for column, judge in enumerate(table.columns):
             if attacked == judge:
