@@ -7,7 +7,7 @@ import pandas as pd
 from diffad.evaluation import MEAN_OVER_GROUPS, GroupResults
 from diffad.figures.style import method_title
 from diffad.run_record import RunRecord, RunScores
-from diffad.tables import means, one_header, one_line
+from diffad.tables import means, one_header, one_line, verdict
 from diffad.tasks import evaluate_tasks
 
 
@@ -60,6 +60,24 @@ def parts_table(
             f"{method_title(methods[0])} minus {method_title(against)}": one_line(difference.percent()),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def verdict_table(
+    results: GroupResults, methods: Sequence[str], references: Mapping[str, str]
+) -> pd.DataFrame:
+    """Whether each of `methods` is better than each reference: a row a pair, with the paired difference of the means over
+    the tasks.
+
+    references: what it is for a reader, such as "best baseline of all" -> method.
+    """
+    rows = []
+    for method in methods:
+        for label, other in references.items():
+            difference = results.difference(results.metrics[0], method, other, MEAN_OVER_GROUPS)
+            names = (method_title(method), f"{label}: {method_title(other)}")
+            rows.append((*names, one_line(difference.percent()), verdict(difference)))
+    columns = ["score", "against", "difference, points", "C1: diffusion is better"]
+    return one_header(pd.DataFrame(rows, columns=columns).set_index("score"))
 
 
 def training_table(records: Mapping[str, RunRecord]) -> pd.DataFrame:

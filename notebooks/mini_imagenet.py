@@ -30,23 +30,20 @@
 # ::::
 
 # %% tags=["hide-input"]
-import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from IPython.display import Markdown, display
 from myst_nb import glue
 
-from diffad import tables, task_tables
+from diffad import tables, task_tables, two_networks
 from diffad.configuration import ScoringConfig, load_experiment
-from diffad.costs import count_flops, on_meta
 from diffad.evaluation import MEAN_OVER_GROUPS
 from diffad.experiments import PROTOCOLS, one_thread
 from diffad.figures import one_class as figures
 from diffad.figures import results as result_figures
-from diffad.figures import two_networks
+from diffad.figures import two_networks as network_figures
 from diffad.figures.style import method_title, use_style
 from diffad.frequencies import radial_power
 from diffad.images import to_network, to_uint8
@@ -104,31 +101,9 @@ figures.image_rows({name: split.test[np.flatnonzero(answers == name)[:4]] for na
 # backwards), with the same optimiser and the same noise schedule. The cheaper network sees more images for it.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-rows = {}
-for network, each in records.items():
-    training = first[network].experiment["training"]
-    model = first[network].experiment["model"]
-    meta = on_meta(model["network"], model["network_parameters"])
-    losses = [
-        json.loads((folders[network] / cell / "training.json").read_text())["validation_loss"][-1]
-        for cell in each
-    ]
-    seconds = [record.wall_seconds["ddpm/train"] for record in each.values()]
-    scored = [record.wall_seconds["ddpm/score"] for record in each.values()]
-    rows[{"unet": "U-Net", "dit": "DiT"}[network]] = {
-        "parameters, millions": sum(p.numel() for p in meta.parameters()) / 1e6,
-        "operations a training, 10^12": count_flops(meta, backward=True)
-        * training["num_updates"]
-        * training["batch_size"]
-        / 1e12,
-        "images seen": training["num_updates"] * training["batch_size"],
-        "training, min a task": np.mean(seconds) / 60,
-        "scoring, min a task": np.mean(scored) / 60,
-        "noise error on held-out normals": np.mean(losses),
-    }
-cost = pd.DataFrame(rows).T
-display(tables.one_header(cost.rename_axis("network")).style.format(precision=2))
-ratio = cost["operations a training, 10^12"]
+cost = two_networks.budget_table(tasks)
+display(cost.style.format(precision=2))
+ratio = cost[two_networks.OPERATIONS]
 assert abs(ratio["DiT"] / ratio["U-Net"] - 1) < 0.02, "the two networks must have had the same compute"
 
 # %% [markdown]
@@ -143,21 +118,8 @@ shown = evaluate_joined(data_set, tasks, ["unet/one_step", "dit/one_step", *pape
 result_figures.group_dot_plot(tables.intervals(shown), tables.means(shown))
 
 # %% tags=["hide-input"]
-networks, ways = (
-    ("unet", "dit"),
-    (
-        "one_step",
-        "partial_diffusion",
-        "levels_max_abs",
-        "levels_mahalanobis",
-        "denoiser_errors",
-        "denoiser_activations",
-        "denoiser_profile",
-    ),
-)
-ours = [f"{network}/{way}" for network in networks for way in ways]
 baselines = [*asked["baselines"], *first["dit"].experiment["baselines"]]
-results = evaluate_joined(data_set, tasks, [*ours, *baselines])
+results = evaluate_joined(data_set, tasks, [*two_networks.qualified(), *baselines])
 averages = tables.means(results)
 one_step = {cell: results.interval("auroc", "unet/one_step", cell) for cell in tasks}
 inverted = [cell for cell, each in one_step.items() if each.high < 0.5]
@@ -193,26 +155,11 @@ display(task_tables.task_table(results))
 # Same images, same way of asking, same compute: the paired difference leaves only the architecture, and the luck of one training.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "U-Net minus DiT: difference of the mean AUROC over all tasks with its paired 95 % interval, for each way of asking the network.", "name": "fig-mini-networks"}, "image": {"alt": "Seven rows, one for each score, with a dot and an interval around the difference; a vertical line marks zero. The numbers stand in the table below."}}
-differences = {
-    way: results.difference("auroc", f"unet/{way}", f"dit/{way}", MEAN_OVER_GROUPS) for way in ways
-}
-two_networks.difference_plot(differences)
+differences = two_networks.network_differences(results)
+network_figures.difference_plot(differences)
 
 # %% tags=["hide-input"]
-compared = []
-for way in ways:
-    each = [results.difference("auroc", f"unet/{way}", f"dit/{way}", cell) for cell in results.groups]
-    won, lost = sum(one.low > 0 for one in each), sum(one.high < 0 for one in each)
-    compared.append(
-        {
-            "score": method_title(way).removeprefix("DDPM, "),
-            "U-Net": tables.one_line(averages[f"unet/{way}"].percent()),
-            "DiT": tables.one_line(averages[f"dit/{way}"].percent()),
-            "U-Net minus DiT, points": tables.one_line(differences[way].percent()),
-            "tasks for U-Net / tied / for DiT": f"{won} / {len(each) - won - lost} / {lost}",
-        }
-    )
-display(tables.one_header(pd.DataFrame(compared).set_index("score")))
+display(two_networks.network_table(results))
 
 # %% [markdown]
 # ## Local detail and the whole
@@ -242,7 +189,7 @@ with one_thread():
 figures.image_rows({"held out": held_out[:5], "U-Net": rebuilt["unet"], "DiT": rebuilt["dit"]})
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Power of the reconstruction's error as a share of the images' own power, by spatial frequency, one network evaluation at the level of the paper's score. 1 (dotted): as wrong as leaving that frequency out.", "name": "fig-mini-spectra"}, "image": {"alt": "Two curves over spatial frequency on a logarithmic axis, one for each network. The text below gives the ratio of the two at the coarse and at the fine end."}}
-two_networks.error_spectra(frequencies, image_power, error_power)
+network_figures.error_spectra(frequencies, image_power, error_power)
 
 # %% tags=["hide-input"]
 share = error_power["dit"].mean(axis=0) / error_power["unet"].mean(axis=0)
@@ -268,29 +215,13 @@ display(
 # %% tags=["hide-input"]
 best_baseline = task_tables.best_method(results, baselines)
 best_of_three = task_tables.best_method(results, paper)
-rows = []
-for method in ("unet/one_step", "dit/one_step", "unet/denoiser_profile", "dit/denoiser_profile"):
-    for label, other in (
-        ("best of the paper's three", best_of_three),
-        ("best baseline of all", best_baseline),
-    ):
-        difference = results.difference("auroc", method, other, MEAN_OVER_GROUPS)
-        rows.append(
-            (
-                method_title(method),
-                f"{label}: {method_title(other)}",
-                tables.one_line(difference.percent()),
-                tables.verdict(difference),
-            )
-        )
 display(
-    tables.one_header(
-        pd.DataFrame(
-            rows, columns=["score", "against", "difference, points", "C1: diffusion is better"]
-        ).set_index("score")
+    task_tables.verdict_table(
+        results,
+        ["unet/one_step", "dit/one_step", "unet/denoiser_profile", "dit/denoiser_profile"],
+        {"best of the paper's three": best_of_three, "best baseline of all": best_baseline},
     )
 )
-loss = {way: -differences[way].estimate for way in ways}
 no_worse = [way for way in ("one_step", "denoiser_profile") if differences[way].low <= 0]
 display(
     Markdown(

@@ -39,7 +39,7 @@ from IPython.display import Markdown, display
 from myst_nb import glue
 from scipy.stats import spearmanr
 
-from diffad import tables, task_tables
+from diffad import tables, task_tables, two_networks
 from diffad.configuration import load_experiment
 from diffad.evaluation import MEAN_OVER_GROUPS
 from diffad.experiments import make_split
@@ -92,16 +92,7 @@ figures.image_rows(rows)
 # ## Every method
 
 # %% tags=["hide-input"]
-ways = (
-    "one_step",
-    "partial_diffusion",
-    "levels_max_abs",
-    "levels_mahalanobis",
-    "denoiser_errors",
-    "denoiser_activations",
-    "denoiser_profile",
-)
-ours = [f"{network}/{way}" for network in ("unet", "dit") for way in ways]
+ours = two_networks.qualified()
 asked = next(iter(unet.values())).experiment
 baselines = [*asked["baselines"], *next(iter(dit.values())).experiment["baselines"]]
 results = evaluate_joined(data_set, tasks, [*ours, *baselines])
@@ -187,23 +178,13 @@ display(Markdown("\n".join(["| method | image AUROC, % | on what |", "|---|---|-
 # %% tags=["hide-input"]
 best_baseline = task_tables.best_method(results, baselines)
 best_of_three = task_tables.best_method(results, paper)
-verdicts = []
-for method in ("unet/one_step", "dit/one_step", "unet/denoiser_profile", "dit/denoiser_profile"):
-    for label, other in (
-        ("best of the paper's three", best_of_three),
-        ("best baseline of all", best_baseline),
-    ):
-        difference = results.difference("auroc", method, other, MEAN_OVER_GROUPS)
-        verdicts.append(
-            (
-                method_title(method),
-                f"{label}: {method_title(other)}",
-                tables.one_line(difference.percent()),
-                tables.verdict(difference),
-            )
-        )
-columns = ["score", "against", "difference, points", "C1: diffusion is better"]
-display(tables.one_header(pd.DataFrame(verdicts, columns=columns).set_index("score")))
+display(
+    task_tables.verdict_table(
+        results,
+        ["unet/one_step", "dit/one_step", "unet/denoiser_profile", "dit/denoiser_profile"],
+        {"best of the paper's three": best_of_three, "best baseline of all": best_baseline},
+    )
+)
 for key, value in {
     "unet-one-step": averages["unet/one_step"].percent(),
     "dit-one-step": averages["dit/one_step"].percent(),
