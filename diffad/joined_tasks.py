@@ -5,6 +5,7 @@ same images: the same data, the same split and the same labels. Methods that ask
 "unet/one_step" and "dit/one_step"; a baseline keeps its name.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,41 @@ def joined_tasks(
         data_set.title if cell == "." else cell: join_task(data_set.title if cell == "." else cell, found)
         for cell, found in sorted(folders.items())
     }
+
+
+def add_comparisons(tasks: Mapping[str, JoinedTask], folder: Path | str) -> dict[str, JoinedTask]:
+    """The tasks with what a comparison (`diffad compare`) found when it asked their models again on the same test images.
+
+    A scorer is named with the network that it asked, "unet/best". Comparisons of other models are passed over.
+
+    Args:
+        tasks: from `joined_tasks`.
+        folder: of the comparison's records.
+
+    Raises:
+        RecordError: a record is damaged or edited, or asked one of the models on other images.
+    """
+    tasks = dict(tasks)
+    owners = {
+        record.content_hash: (name, model_folder)
+        for name, task in tasks.items()
+        for model_folder, record in task.records.items()
+    }
+    for asked in list_records(folder):
+        record, scores = read_record(asked)
+        if (owner := owners.get(record.experiment.get("record_of_model"))) is None:
+            continue
+        name, model_folder = owner
+        task, model = tasks[name], tasks[name].records[model_folder]
+        _check_same_test((model_folder, model), task.scores, asked, record, scores)
+        network = model.experiment["model"]["network"]
+        by_method, sources = dict(task.scores.by_method), dict(task.sources)
+        for method, values in scores.by_method.items():
+            by_method[f"{network}/{method}"] = values
+            sources[f"{network}/{method}"] = (asked, method)
+        joined = RunScores(task.scores.labels, task.scores.groups, by_method, task.scores.units)
+        tasks[name] = dataclasses.replace(task, scores=joined, sources=sources)
+    return tasks
 
 
 def common_methods(tasks: Iterable[JoinedTask]) -> list[str]:

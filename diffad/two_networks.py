@@ -15,12 +15,11 @@ from diffad.costs import count_flops, on_meta
 from diffad.errors import RecordError
 from diffad.evaluation import MEAN_OVER_GROUPS, GroupResults
 from diffad.experiments import HISTORY_FILE
-from diffad.figures.style import method_title
+from diffad.figures.style import NETWORK_TITLES, method_title
 from diffad.joined_tasks import NETWORKS, JoinedTask
 from diffad.run_record import RunRecord
 from diffad.tables import means, one_header, one_line
 
-TITLES = {"unet": "U-Net", "dit": "DiT"}
 WAYS = (  # of asking a network
     "one_step",
     "partial_diffusion",
@@ -54,7 +53,7 @@ def budget_table(tasks: Mapping[str, JoinedTask]) -> pd.DataFrame:
         asked = next(iter(runs.values())).experiment
         images = asked["training"]["num_updates"] * asked["training"]["batch_size"]
         meta = on_meta(network, asked["model"]["network_parameters"])
-        rows[TITLES[network]] = {
+        rows[NETWORK_TITLES[network]] = {
             "parameters, millions": sum(each.numel() for each in meta.parameters()) / 1e6,
             OPERATIONS: count_flops(meta, backward=True) * images / 1e12,
             "images seen": images,
@@ -92,7 +91,7 @@ def network_table(results: GroupResults, ways: Sequence[str] = WAYS) -> pd.DataF
         each = [results.difference(metric, f"unet/{way}", f"dit/{way}", task) for task in results.groups]
         won, lost = sum(one.low > 0 for one in each), sum(one.high < 0 for one in each)
         rows[method_title(way).removeprefix("DDPM, ")] = {
-            **{TITLES[name]: one_line(averages[f"{name}/{way}"].percent()) for name in NETWORKS},
+            **{NETWORK_TITLES[name]: one_line(averages[f"{name}/{way}"].percent()) for name in NETWORKS},
             "U-Net minus DiT, points": one_line(difference.percent()),
             "tasks for U-Net / tied / for DiT": f"{won} / {len(each) - won - lost} / {lost}",
         }

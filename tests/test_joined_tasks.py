@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from diffad.errors import RecordError
-from diffad.joined_tasks import DATA_SETS, DataSet, common_methods, evaluate_joined, join_task, joined_tasks
+from diffad.joined_tasks import (
+    DATA_SETS,
+    DataSet,
+    add_comparisons,
+    common_methods,
+    evaluate_joined,
+    join_task,
+    joined_tasks,
+)
 from diffad.records import DataDescription, EvaluationSettings, RunScores, new_record, write_record
 from diffad.tasks import evaluate_tasks
 
@@ -92,3 +100,46 @@ def test_data_sets_have_names_of_their_own():
     assert len({each.key for each in DATA_SETS}) == len(DATA_SETS)
     folders = [name for each in DATA_SETS for name in each.folders]
     assert len(folders) == len(set(folders))
+
+
+def write_comparison(folder, model, labels=LABELS, split="f"):
+    """A comparison that asked the model of the record `model`."""
+    scores = RunScores(labels, GROUPS, {"best": np.random.default_rng(9).normal(labels)})
+    record = new_record(
+        scores,
+        name=f"presets-cpu-{folder.name}",
+        experiment={"comparison": "presets", "record_of_model": model.content_hash},
+        edition="cpu",
+        data=DataDescription(name="digits", fingerprint="d", split={"fingerprint": split}),
+        seeds={},
+        wall_seconds={},
+        nfe={"best": 20},
+        evaluation=EvaluationSettings(num_resamples=5),
+    )
+    return write_record(record, scores, folder)
+
+
+def test_a_comparison_is_added_to_the_model_that_it_asked_and_to_no_other(tmp_path):
+    write(tmp_path / "plain" / "cpu" / "cat")
+    write(tmp_path / "plain" / "cpu" / "dog", seed=2)
+    model = write(tmp_path / "transformer" / "cpu" / "cat", "dit", seed=1)
+    tasks = joined_tasks(DATA, tmp_path)
+    folder = tmp_path / "presets" / "cpu"
+    assert add_comparisons(tasks, folder) == tasks  # nothing was asked yet
+    write_comparison(folder / "any-name", model)
+    write_comparison(folder / "elsewhere", model.model_copy(update={"content_hash": "0" * 64}))
+    asked = add_comparisons(tasks, folder)
+    assert asked["cat"].sources["dit/best"] == (folder / "any-name", "best")
+    assert list(asked["cat"].scores.by_method) == [*tasks["cat"].scores.by_method, "dit/best"]
+    assert asked["dog"] == tasks["dog"] and "dit/best" not in tasks["cat"].scores.by_method
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"split": "other"}, "its split differs"), ({"labels": np.repeat([0, 1, 0], 10)}, "its labels differ")],
+)
+def test_a_comparison_on_other_images_is_refused(tmp_path, change, words):
+    model = write(tmp_path / "plain" / "cpu" / "cat")
+    write_comparison(tmp_path / "presets" / "cat", model, **change)
+    with pytest.raises(RecordError, match=f"presets/cat cannot be joined with .*{words}"):
+        add_comparisons(joined_tasks(DATA, tmp_path), tmp_path / "presets")

@@ -47,6 +47,7 @@ METHODS = {
     "denoiser_profile": ("DDPM, denoiser's profile", "#6A3D9A"),
     "denoiser_errors": ("DDPM, errors by channel", "#9E86C8"),
     "denoiser_activations": ("DDPM, bottleneck", "#B15928"),
+    "best": ("DDPM, preset best", "#08306B"),
     "autoencoder": ("AutoEncoder", "#CC3377"),
     "deep_svdd": ("Deep SVDD", "#4D9221"),
 }
@@ -64,6 +65,7 @@ METHODS |= {
         "denoiser_profile": "#A50F15",
         "denoiser_errors": "#EF6548",
         "denoiser_activations": "#CC4C02",
+        "best": "#7F0000",
     }.items()
 }
 METHODS |= {
