@@ -2,7 +2,7 @@
 hand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from diffad.evaluation import MEAN_OVER_GROUPS, GroupResults, evaluate_groups
 from diffad.figures.style import method_title
 from diffad.records import RunRecord
 from diffad.run_record import RunScores
+
+MOST_NAMED = 6  # files in a sentence
 
 
 def group_results(
@@ -147,6 +149,19 @@ def verdict(difference: Interval) -> str:
     if difference.low > 0:
         return "holds"
     return "does not hold" if difference.high < 0 else "cannot be told"
+
+
+def code_note(changed: Collection[str]) -> str:
+    """One sentence on whether the code is that of the runs.
+
+    changed: files that compute scores and changed since, as `diffad.records.stale_modules` finds them.
+    """
+    if not changed:
+        return "The code that computes scores is that of the runs."
+    names = ", ".join(f"`{each}`" for each in sorted(changed)[:MOST_NAMED])
+    if len(changed) > MOST_NAMED:
+        names += f" and {len(changed) - MOST_NAMED} more files"
+    return f"Since the runs, code that computes scores changed in {names}."
 
 
 def inverted_groups(results: GroupResults, method: str) -> list[str]:

@@ -363,12 +363,7 @@ changed = sorted({module for record in records.values() for module in stale_modu
 display(
     Markdown(
         f"Each of the {len(runs)} stored models scored {num_again} test images again, at ten levels: all agree with the record to better than one part "
-        "in a thousand, and every recorded metric follows from the raw scores. "
-        + (
-            f"Since the runs, code changed in {', '.join(f'`{each}`' for each in changed)}."
-            if changed
-            else "The code is the code of the runs."
-        )
+        "in a thousand, and every recorded metric follows from the raw scores. " + tables.code_note(changed)
     )
 )
 

@@ -514,11 +514,7 @@ display(
     Markdown(
         f"All {checked:,} AUROCs follow from the ranks that are kept of every test row. `{checked_cell}`, seed 0, was run anew on this page by all {len(again)} methods, and every "
         "AUROC came out within two points of its record (on the machine of the record: identical). "
-        + (
-            f"Since the runs, code changed in {', '.join(f'`{each}`' for each in changed)}."
-            if changed
-            else "The code is the code of the runs."
-        )
+        + tables.code_note(changed)
     )
 )
 

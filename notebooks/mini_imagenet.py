@@ -268,12 +268,8 @@ for network, folder in folders.items():
 display(
     Markdown(
         f"Every recorded metric of the {2 * len(tasks)} records follows from its raw scores. "
-        + (
-            f"Since the runs, code changed in {', '.join(f'`{each}`' for each in sorted(changed))}. "
-            if changed
-            else "The code is the code of the runs. "
-        )
-        + f"Any of them is run again by one command, for instance `diffad run experiments/mini_imagenet_dit.yaml --edition {edition_name} --cell {shown_cell}`; "
+        + tables.code_note(changed)
+        + f" Any of them is run again by one command, for instance `diffad run experiments/mini_imagenet_dit.yaml --edition {edition_name} --cell {shown_cell}`; "
         "on a CPU it gives the same numbers, on any number of cores."
     )
 )

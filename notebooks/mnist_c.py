@@ -360,13 +360,7 @@ changed = stale_modules(record)
 display(
     Markdown(
         f"The {again.size:,} scores agree to better than one part in a thousand, and all {len(record.metrics)} recorded "
-        "metrics come back. "
-        + (
-            f"Since the run, code changed in {', '.join(f'`{name}`' for name in changed)}; these scores are not "
-            "affected; training and baselines were not run again."
-            if changed
-            else "The code is the code of the run."
-        )
+        "metrics come back. " + tables.code_note(changed)
     )
 )
 

@@ -209,12 +209,8 @@ for name in data_set.folders:
 display(
     Markdown(
         "Every recorded metric follows from its raw scores. "
-        + (
-            f"Since the runs, code changed in {', '.join(f'`{each}`' for each in sorted(changed))}. "
-            if changed
-            else "The code is the code of the runs. "
-        )
-        + f"Any record is made again by one command, for instance `diffad run experiments/mvtec_pixels.yaml --edition {edition_name} --cell screw`."
+        + tables.code_note(changed)
+        + f" Any record is made again by one command, for instance `diffad run experiments/mvtec_pixels.yaml --edition {edition_name} --cell screw`."
     )
 )
 

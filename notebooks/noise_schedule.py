@@ -321,11 +321,7 @@ changed = sorted({module for each in cells.values() for module in stale_modules(
 display(
     Markdown(
         f"Every metric of the {len(cells)} records follows from their raw scores. "
-        + (
-            f"Since the runs, code changed in {', '.join(f'`{each}`' for each in changed)}."
-            if changed
-            else "The code is the code of the runs."
-        )
+        + tables.code_note(changed)
         + " One cell is run again by\n\n```bash\n"
         + f"diffad run experiments/noise_schedule.yaml --edition {first.edition} --cell cosine-0\n"
         + f"python -m diffad.ablations quality results/noise-schedule/{first.edition}/cosine-0\n```"

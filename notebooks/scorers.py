@@ -469,11 +469,7 @@ display(
             if same_run
             else "The comparison asked an earlier training of the same configuration than the one whose levels and maps are shown here. "
         )
-        + (
-            f"Since then code changed in {', '.join(f'`{name}`' for name in changed)}."
-            if changed
-            else "The code is the code of the runs."
-        )
+        + tables.code_note(changed)
     )
 )
 

@@ -310,11 +310,7 @@ changed = sorted(
 display(
     Markdown(
         f"Every metric of the {len(cells) + 1} records follows from their raw scores. "
-        + (
-            f"Since the runs, code changed in {', '.join(f'`{each}`' for each in changed)}."
-            if changed
-            else "The code is the code of the runs."
-        )
+        + tables.code_note(changed)
         + " They are run again by\n\n```bash\n"
         + f"diffad run experiments/steps.yaml --edition {first.edition} --cell {order[0]}-0\n"
         + f"python -m diffad.ablations quality results/steps/{first.edition}/{order[0]}-0\n"

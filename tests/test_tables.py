@@ -70,3 +70,10 @@ def test_verdict_follows_the_interval(interval, word):
 def test_share_below_the_median_normal():
     scores = np.array([0.0, 1.0, 2.0, 0.5, 3.0, 0.9, 1.1])
     assert tables.share_lower_than_median(scores, np.array([0, 0, 0, 1, 1, 1, 1])) == 0.5
+
+
+def test_a_note_on_code_names_what_changed_and_does_not_run_on():
+    assert tables.code_note([]) == "The code that computes scores is that of the runs."
+    assert tables.code_note({"diffad/b.py", "diffad/a.py"}).endswith("in `diffad/a.py`, `diffad/b.py`.")
+    many = tables.code_note([f"diffad/{letter}.py" for letter in "abcdefgh"])
+    assert many.endswith("`diffad/f.py` and 2 more files.") and "diffad/g.py" not in many
