@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from diffad.claims import Finding, Judged, Outcome, Verdict
+from diffad.claims import Judged, Outcome, Verdict
 from diffad.workflow import command_of
 
 # Dark enough for white letters (contrast above 4.5), and told apart in grey by their sign and word.
@@ -67,7 +67,7 @@ def _parts(judged: Judged) -> str:
 
 
 def findings_html(judged: Judged, known: Mapping[str, str], chapters: Collection[str]) -> str:
-    """A row a finding of one claim: number with interval, outcome, chapter, records, and the command to run it again.
+    """A row a finding of one claim: number with interval, outcome and chapter; below, the records and their commands.
 
     Args:
         judged: the claim.
@@ -88,13 +88,27 @@ def findings_html(judged: Judged, known: Mapping[str, str], chapters: Collection
         )
         rows.append(
             f"<tr><td>{html.escape(each.what)}</td>{NUMBER}{html.escape(each.numbers)}</td><td>{badge(each.outcome)}</td>"
-            f"<td>{html.escape(each.detail)}</td><td>{chapter}</td><td>{_sources(each, known)}</td></tr>"
+            f"<td>{html.escape(each.detail)}</td><td>{chapter}</td></tr>"
         )
-    head = (
-        "<tr><th>experiment</th><th>number (95 % interval)</th><th>says</th><th>more</th><th>chapter</th>"
-        "<th>records, and the command to run them again</th></tr>"
+    head = "<tr><th>experiment</th><th>number (95 % interval)</th><th>says</th><th>more</th><th>chapter</th></tr>"
+    return _table(f"Findings for {judged.claim.key}", head, rows) + _sources_html(judged, known)
+
+
+def _sources_html(judged: Judged, known: Mapping[str, str]) -> str:
+    """Each command with the records that it makes, once for all findings of a claim; closed until asked for."""
+    folders = list(dict.fromkeys(folder for each in judged.findings for folder in each.records))
+    rows = []
+    for command, found in grouped_commands(folders, known).items():
+        links = " ".join(
+            f"<a href='{RECORD_PAGES}/{_name(folder)}.html'>{html.escape(_name(folder))}</a>"
+            for folder in found
+        )
+        rows.append(f"<tr><td><code>{html.escape(command)}</code></td><td>{links}</td></tr>")
+    head = "<tr><th>run it again</th><th>records</th></tr>"
+    return (
+        f"<details><summary>Records behind these findings ({len(folders)}), and the commands that make them</summary>"
+        f"{_table('', head, rows)}</details>"
     )
-    return _table(f"Findings for {judged.claim.key}", head, rows)
 
 
 def records_html(records: Mapping[str, Sequence[Path]], known: Mapping[str, str]) -> str:
@@ -134,21 +148,6 @@ def grouped_commands(folders: Sequence[Path], known: Mapping[str, str]) -> dict[
         (command_of(found[0], known) if len(found) == 1 else command): found
         for command, found in grouped.items()
     }
-
-
-def _sources(finding: Finding, known: Mapping[str, str]) -> str:
-    parts = []
-    for command, folders in grouped_commands(finding.records, known).items():
-        links = []
-        for folder in folders:
-            name = _name(folder)
-            shown = folder.name if len(folders) > 1 else name
-            links.append(f"<a href='{RECORD_PAGES}/{name}.html'>{html.escape(shown)}</a>")
-        listed = " ".join(links)
-        if len(folders) > 3:
-            listed = f"<details><summary>{len(folders)} records</summary>{listed}</details>"
-        parts.append(f"{listed}<br><code>{html.escape(command)}</code>" if command else listed)
-    return "<br>".join(parts)
 
 
 def _table(caption: str, head: str, rows: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ Every function here takes an `Evidence`, which reads the records of a folder onc
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -222,7 +223,11 @@ def transformer_keeps_up(evidence: Evidence) -> list[Finding]:
         for reading in PAPER_SCORES:
             dit, unet = f"dit/{reading}", f"unet/{reading}"
             what = f"{evidence.data_sets[key].title}: {method_title(dit)}, minus {NETWORK_TITLES['unet']}"
-            findings.append(evidence.difference(key, dit, unet, lambda value: is_above(value, -MARGIN), what))
+            finding = evidence.difference(key, dit, unet, lambda value: is_above(value, -MARGIN), what)
+            if finding.outcome == Outcome.UNDECIDED and finding.value.high < 0:
+                within = f"worse than the U-Net, by more than {100 * MARGIN:.0f} points or by less"
+                finding = replace(finding, detail=f"{finding.detail}; {within}")
+            findings.append(finding)
     return findings
 
 

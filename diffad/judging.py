@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from diffad import evidence_of_failures as failures
 from diffad import evidence_of_runs as runs
+from diffad import evidence_of_trainings as trainings
+from diffad.ablation_tables import PSNR, SHARPNESS
 from diffad.claims import CLAIMS, Finding, Judged
 from diffad.evidence import (
     BEST_READING,
@@ -38,10 +40,15 @@ def judge(evidence: Evidence) -> dict[str, Judged]:
             *part("local and global", local_against_global(evidence)),
         ],
         "C5": [
-            *part("finer", runs.finer(evidence)),
-            *part("better detection", runs.steps_found(evidence) + runs.numbers_of_steps(evidence)),
+            *part(
+                "closer to the original",
+                runs.closer(evidence) + trainings.five_steps_against_one(evidence, PSNR),
+            ),
+            *part("sharper", trainings.five_steps_against_one(evidence, SHARPNESS)),
+            *part("better detection", runs.steps_found(evidence) + trainings.numbers_of_steps(evidence)),
             *part("more compute", runs.steps_cost(evidence)),
-            *part("schedules", runs.schedules(evidence)),
+            *part("schedules change quality", trainings.schedule_quality(evidence)),
+            *part("schedules change detection", trainings.schedules(evidence)),
         ],
         "C6": [
             *part("noise", runs.noise(evidence)),

@@ -53,10 +53,12 @@ judged = judge(evidence)
 known = commands(project)
 chapters = {page.page for page in load_catalog(Path(project) / "notebooks" / "catalog.yaml").pages}
 folders = {folder for each in judged.values() for finding in each.findings for folder in finding.records}
-num_findings = sum(len(each.findings) for each in judged.values())
+num_findings = {
+    kind: sum(len(each.findings) for key, each in judged.items() if key.startswith(kind)) for kind in "CF"
+}
 display(
     Markdown(
-        f"**This page:** {num_findings} findings from {len(folders)} records of the *{edition_name}* edition, computed from the raw scores "
+        f"**This page:** {num_findings['C']} findings on the claims and {num_findings['F']} on the failures, from {len(folders)} records of the *{edition_name}* edition, computed from the raw scores "
         "when the page was built. `diffad verify-results` recomputes every recorded number; a test recomputes those of this page another way."
     )
 )
@@ -86,8 +88,10 @@ display(Markdown(VERDICT_RULE))
 # %% [markdown]
 # A finding *cannot be told* where its interval holds both answers. All intervals are 95 % bootstrap intervals over test images, paired
 # where two methods are compared: both are scored on the same images, and each replicate draws these once for both, and once for all tasks
-# that an image serves. They do not say what another training would change; where several trainings were made, their spread stands beside
-# the number.
+# that an image serves. Most do not say what another training would change. Where settings of training are compared (C5), seeds count:
+# the interval then covers other images and other seeds, and settings that were trained once decide nothing.
+#
+# Images only: what the same questions give on [embeddings and tables](embeddings.ipynb) stands in that chapter, and is no part of these verdicts.
 #
 # :::{admonition} How much freedom was left
 # :class: warning
@@ -157,7 +161,8 @@ show("C6")
 
 # %% [markdown]
 # Noise falls on all test images, normal ones included: a detector that tells clean from noisy images, and not normal from anomalous ones, gains
-# nothing. An attack pushes normal images to look anomalous and anomalies to look normal, by the gradient of the very score that judges them.
+# nothing. Look at the false alarms too: AUROC only says how the images are *ordered*, and a line that was drawn on clean images may flag every noisy
+# one. An attack pushes normal images to look anomalous and anomalies to look normal, by the gradient of the very score that judges them.
 
 # %% [markdown]
 # ## The signatures of failure
@@ -189,8 +194,15 @@ show("F3")
 # %% tags=["hide-input"]
 for key, each in judged.items():
     glue(f"claims-{key.lower()}", str(each.verdict), display=False)
-glue("claims-findings", num_findings, display=False)
-glue("claims-records", len(folders), display=False)
+glue("claims-findings", num_findings["C"], display=False)
+of_claims = {
+    folder
+    for key, each in judged.items()
+    for finding in each.findings
+    for folder in finding.records
+    if key.startswith("C")
+}
+glue("claims-records", len(of_claims), display=False)
 
 # %% [markdown]
 # ## Try it
@@ -214,4 +226,63 @@ glue("claims-records", len(folders), display=False)
 # :::{admonition} Why does a better reading of the same network not count for C1?
 # :class: dropdown
 # The claim is about the score that the paper uses. What another score finds says where the information is, and is a finding of its own.
+# :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: a finding by chance
+# :label: ex-claims-chance
+# A method is neither better nor worse than another anywhere. How often does at least one of 10 independent findings, or of 28, have a 95 %
+# interval that lies above zero?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-claims-chance
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/claims.py
+# :pyobject: chance_of_a_false_finding
+# ```
+#
+# So a single green row among many proves little. That is why a claim *holds* here only where every finding supports it. Findings that share
+# test images are not independent, and then chance findings come in groups.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: a verdict that nobody writes by hand
+# :label: ex-claims-verdict
+# Write `verdict(lows, highs, universal)` by the rule above, for findings that support a claim where their interval lies above zero.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-claims-verdict
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/claims.py
+# :pyobject: verdict
+# ```
+#
+# An undecided finding is neither for nor against: it keeps a claim from holding, and does not refute it. Only a contradiction can do that,
+# and for a claim about *every* data set one is enough.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: true, and yet it does not hold
+# :label: ex-claims-power
+# A claim is true of every data set: the difference is two standard errors everywhere. How often is the verdict *holds*, if 1, 4 or 10 data
+# sets are asked?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-claims-power
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/claims.py
+# :pyobject: held_although_true
+# ```
+#
+# Each finding misses zero about every other time, so all ten hardly ever do. The stricter a rule is about errors of one kind, the more it
+# makes of the other. Read *in part* with that in mind, and ask for more test images before asking for more data sets.
 # :::

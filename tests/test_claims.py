@@ -2,9 +2,11 @@
 
 import html
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from test_joined_tasks import write
 
+from diffad import evidence_of_trainings
+from diffad.ablations import Cell
 from diffad.bootstrap import Interval
 from diffad.claims import (
     CLAIMS,
@@ -29,6 +33,7 @@ from diffad.claims_tables import OUTCOME_LOOKS, VERDICT_LOOKS, findings_html, gr
 from diffad.errors import RecordError
 from diffad.evidence import GLOBAL, LOCAL, Evidence
 from diffad.judging import judge
+from diffad.run_record import RunScores
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "book" / "chapters" / "claims.ipynb"
@@ -227,3 +232,60 @@ def test_commands_of_cells_stand_together():
     assert list(grouped_commands(folders, known)) == ["diffad run x.yaml --edition cpu --cell CELL"]
     assert list(grouped_commands(folders[:1], known)) == ["diffad run x.yaml --edition cpu --cell a"]
     assert list(grouped_commands([Path("results/y")], known)) == [""]
+
+
+# --- trainings ---
+
+
+def trained(monkeypatch, seeds: int, lead: float = 0.5):
+    """Schedules linear and cosine, each trained with so many seeds; linear separates better by `lead`."""
+    generator, cells = np.random.default_rng(0), {}
+    labels, groups = np.repeat([0, 1], 200), np.repeat(["clean", "fog"], 200)
+    for setting, by in (("linear", 1 + lead), ("cosine", 1.0)):
+        for seed in range(seeds):
+            scores = RunScores(labels, groups, {"one_step": generator.normal(by * labels)})
+            record = SimpleNamespace(
+                data=SimpleNamespace(split={}),
+                evaluation=SimpleNamespace(num_resamples=200, confidence=0.95, seed=0),
+            )
+            cells[f"{setting}-{seed}"] = Cell(record, scores, None, None)
+    monkeypatch.setattr(evidence_of_trainings, "read_cells", lambda folder: cells)
+    monkeypatch.setattr(evidence_of_trainings, "list_records", lambda folder: [folder])
+    return evidence_of_trainings.schedules(Evidence("somewhere"))
+
+
+def test_settings_that_were_trained_once_decide_nothing(monkeypatch):
+    (finding,) = trained(monkeypatch, seeds=1)
+    assert finding.value.low > 0 and finding.outcome == UNSURE and "not decided" in finding.detail
+
+
+def test_settings_that_were_trained_again_are_judged_with_their_spread(monkeypatch):
+    (finding,) = trained(monkeypatch, seeds=3)
+    assert finding.outcome == YES and "3 and 3 trainings" in finding.detail
+    assert finding.records == tuple(
+        Path("somewhere/noise-schedule/cpu", f"{name}-{seed}")
+        for name in ("linear", "cosine")
+        for seed in range(3)
+    )
+    (same,) = trained(monkeypatch, seeds=3, lead=0.0)
+    assert same.outcome != YES
+
+
+def test_the_dit_that_is_worse_by_an_unknown_amount_is_called_worse(published):
+    for finding in published["C4"].findings:
+        if finding.part == "scaling":
+            worse = finding.value.high < 0 and finding.outcome == UNSURE
+            assert ("worse than the U-Net" in finding.detail) == worse
+
+
+def test_disturbed_images_come_with_their_false_alarms(published):
+    for finding in published["C6"].findings:
+        if finding.part in ("noise", "attacks"):
+            assert re.search(r"false alarms \d+ %, of 5 % on clean images$", finding.detail)
+
+
+def test_commands_stand_once_below_the_findings_of_a_claim():
+    finding = Finding("", Interval(0, 0, 0), "", YES, "", (Path("results/x/cpu/a"),))
+    known = {"results/x/cpu/a": "diffad run x.yaml --edition cpu --cell a"}
+    shown = findings_html(Judged(CLAIMS["C2"], (finding, finding)), known, ())
+    assert shown.count("--cell a") == 1 and "Records behind these findings (1)" in shown
