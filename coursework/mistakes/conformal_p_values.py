@@ -1,7 +1,6 @@
 """Typical wrong answers to the exercise `conformal_p_values`: its tests must reject each of them."""
 
 
-
 def plus_one_forgotten(normal_scores, scores):
     return (normal_scores[None, :] >= scores[:, None]).mean(axis=1)
 
