@@ -103,6 +103,14 @@ def pairwise_tests(table: pd.DataFrame) -> pd.DataFrame:
     return matrix
 
 
+def pairs_told_apart(p_values: pd.DataFrame, alpha: float = 0.05) -> list[tuple[str, str]]:
+    """Pairs of methods with a p-value below `alpha`, from `pairwise_tests`, the smallest first."""
+    methods = list(p_values)
+    pairs = [(a, b) for number, a in enumerate(methods) for b in methods[number + 1 :]]
+    found = [pair for pair in pairs if p_values.loc[pair] < alpha]
+    return sorted(found, key=lambda pair: p_values.loc[pair])
+
+
 def signed_rank_against(table: pd.DataFrame, method: str) -> pd.DataFrame:
     """Wilcoxon's signed-rank test of `method` against every other, Holm's correction over these alone.
 

@@ -12,6 +12,7 @@ from diffad.statistics import (
     estimates_table,
     friedman,
     holm,
+    pairs_told_apart,
     pairwise_tests,
     signed_rank_against,
     signed_rank_p,
@@ -115,3 +116,12 @@ def test_the_table_has_a_row_a_task():
     assert list(estimates_table(found, ["bad"])) == ["bad"]
     with pytest.raises(ValueError, match="methods: got 'none'"):
         estimates_table(found, ["none"])
+
+
+def test_pairs_that_a_test_tells_apart_come_the_clearest_first():
+    p_values = pd.DataFrame(
+        [[1, 0.04, 0.5], [0.04, 1, 0.001], [0.5, 0.001, 1]], index=list("abc"), columns=list("abc")
+    )
+    assert pairs_told_apart(p_values) == [("b", "c"), ("a", "b")]
+    assert pairs_told_apart(p_values, alpha=0.01) == [("b", "c")]
+    assert pairs_told_apart(p_values, alpha=1e-4) == []
