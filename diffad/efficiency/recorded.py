@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from diffad.bootstrap import Interval
 from diffad.embeddings.records import list_vectors, read_vectors
 from diffad.errors import RecordError
+from diffad.evaluation import MEAN_OVER_GROUPS
+from diffad.joined_tasks import DATA_SETS, evaluate_joined, joined_tasks
 from diffad.records import list_records, read_record
 from diffad.run_record import RunRecord
 
 LIMIT_MINUTES = 120  # what a whole cpu edition may take a data set, on two cores
 TRAINING, SCORING, BASELINES = "ddpm/train", "ddpm/score", "/fit and score"
-TRANSFORMER = "-dit"  # the experiment of the same name asks a transformer
+# Experiment -> that which asks a transformer on the same tasks.
+TRANSFORMERS = {each.folders[0]: each.folders[1] for each in DATA_SETS}
 NETWORK_METHODS = ("one_step", "denoiser_profile", "partial_diffusion")
 
 
@@ -145,7 +149,8 @@ def trades(root: Path | str, experiment: str, edition: str = "cpu") -> list[Trad
     if not runs:
         raise RecordError(f"{Path(root) / experiment / edition} holds no record")
     found = [_mean_trade(list(runs.values()), method) for method in _methods(runs)]
-    transformers = read_experiment(root, experiment + TRANSFORMER, edition)
+    other = TRANSFORMERS.get(experiment)
+    transformers = read_experiment(root, other, edition) if other else {}
     if set(transformers) >= set(runs):
         matched = [transformers[task] for task in runs]
         for method in NETWORK_METHODS:
@@ -206,6 +211,34 @@ def best_of(found: Sequence[Trade], networks: bool) -> Trade:
             f"found: got {[each.method for each in found]}, expected one that fits networks={networks}"
         )
     return max(some, key=lambda trade: trade.auroc)
+
+
+def gain(
+    root: Path | str, experiment: str, network: Trade, baseline: Trade, edition: str = "cpu"
+) -> Interval:
+    """The mean AUROC of a diffusion method minus that of a baseline, in [-1, 1], with its interval over test images.
+
+    Args:
+        root: folder of results.
+        experiment: one whose data set is among `diffad.joined_tasks.DATA_SETS`.
+        network, baseline: two of its `trades`.
+
+    Raises:
+        ValueError: an experiment of no such data set.
+        RecordError: a record is damaged, or two of one task do not fit.
+    """
+    data_set = next((each for each in DATA_SETS if each.folders[0] == experiment), None)
+    if data_set is None:
+        raise ValueError(
+            f"experiment: got {experiment!r}, expected one of {', '.join(each.folders[0] for each in DATA_SETS)}"
+        )
+    methods = [network.method if "/" in network.method else f"unet/{network.method}", baseline.method]
+    tasks = {
+        name: task
+        for name, task in joined_tasks(data_set, root, edition).items()
+        if set(methods) <= set(task.scores.by_method)
+    }
+    return evaluate_joined(data_set, tasks, methods).difference("auroc", *methods, MEAN_OVER_GROUPS)
 
 
 def frontier(found: Sequence[Trade]) -> list[Trade]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from diffad.costs import count_flops, on_meta
-from diffad.efficiency.growth import Growth, Summary
+from diffad.efficiency.growth import Growth, Summary, growths
 from diffad.efficiency.record import EfficiencyRecord
-from diffad.efficiency.settings import NETWORK_METHODS
+from diffad.efficiency.settings import NETWORK_METHODS, Measurement
 from diffad.figures.style import method_title
 from diffad.tables import one_header, one_line
 
@@ -169,6 +169,37 @@ def seconds_an_evaluation(record: EfficiencyRecord, side: int) -> dict[str, floa
     return found
 
 
+def sizes_text(axis: str, sizes: Sequence[int]) -> str:
+    """Sizes of an axis from the smallest to the largest, with their unit: "32 to 128 px"."""
+    return f"{min(sizes):,} to {max(sizes):,} {'px' if axis == 'pixels' else 'rows'}"
+
+
+def exponents_at_common_sizes(
+    record: EfficiencyRecord, methods: Sequence[str], axis: str, phase: str
+) -> dict[str, Growth]:
+    """Exponents of seconds fitted at the sizes at which all of `methods` were measured, the larger half of them.
+
+    Methods that were stopped at different sizes are fitted at different ones in the record; here they can be compared.
+    Empty where they share fewer than three sizes.
+    """
+    measured = {
+        method: {each.size for each in record.measurements if _is_measured(each, method, axis, phase)}
+        for method in methods
+    }
+    common = set.intersection(*measured.values())
+    some = [
+        each
+        for each in record.measurements
+        if each.size in common and any(_is_measured(each, method, axis, phase) for method in methods)
+    ]
+    found = {each.method: each for each in growths(some, record.settings) if each.quantity == "seconds"}
+    return found if set(found) == set(methods) else {}
+
+
+def _is_measured(each: Measurement, method: str, axis: str, phase: str) -> bool:
+    return (each.method, each.axis, each.phase) == (method, axis, phase) and each.stopped is None
+
+
 GROWTH_WORDS = (
     (0.25, "hardly"),
     (0.8, "less than linearly"),
@@ -184,9 +215,16 @@ def growth_word(exponent: float) -> str:
 
 
 def growth_sentences(record: EfficiencyRecord, axis: str, phase: str) -> str:
-    """Markdown: a bullet for each word of growth with the methods that the fitted exponents of seconds put there."""
+    """Markdown: a bullet for each word of growth with the methods that the fitted exponents of seconds put there.
+
+    Methods that were not measured at the largest size are fitted at smaller ones, which stand behind their name.
+    """
     groups: dict[str, list[str]] = {}
+    largest = max(record.settings.sides if axis == "pixels" else record.settings.rows)
     for each in record.growths:
         if (each.axis, each.phase, each.quantity) == (axis, phase, "seconds"):
-            groups.setdefault(growth_word(each.exponent), []).append(title_of(each.method, phase))
+            title = title_of(each.method, phase)
+            if max(each.sizes) < largest:
+                title += f" (at {sizes_text(axis, each.sizes)})"
+            groups.setdefault(growth_word(each.exponent), []).append(title)
     return "\n".join(f"- {word}: {'; '.join(groups[word])}" for _, word in GROWTH_WORDS if word in groups)

@@ -1,11 +1,11 @@
 """Figures of what detection costs: growth with images and rows, its exponents, and accuracy against cost.
 
-Every function takes data and returns a matplotlib Figure. Methods are named at the right edge, in the order of the
-lines' ends, so that no legend has to be matched by colour; colours and markers are those of all pages.
+Every function takes data and returns a matplotlib Figure. Lines are named at the right edge, in the order of their
+ends, and points beside themselves, so that no legend has to be matched by colour; colours and markers are those of all
+pages.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ from diffad.efficiency.record import EfficiencyRecord
 from diffad.efficiency.recorded import Trade, frontier, is_network
 from diffad.efficiency.settings import NETWORK_METHODS, Measurement, Phase
 from diffad.efficiency.tables import title_of
+from diffad.figures.labels import Label, label_beside
 from diffad.figures.results import MethodLook, method_look
 from diffad.figures.style import method_title
 
@@ -33,16 +34,6 @@ AXIS_LABELS = {
 SIZE_LABELS = {"pixels": "pixels a side", "rows": "training rows"}
 
 
-@dataclass(frozen=True)
-class Label:
-    """A name at the right edge, with the point that it belongs to, in the data's units."""
-
-    x: float
-    y: float
-    text: str
-    colour: str
-
-
 def look_of(method: str) -> MethodLook:
     """The method's look on every page; the long walk is drawn as partial diffusion with another marker and dash."""
     if method == "partial_diffusion_250":
@@ -55,8 +46,8 @@ def growth_curves(
 ) -> Figure:
     """Cost against size on logarithmic axes: medians, bars from the lowest to the highest round, a panel an axis.
 
-    Behind a name stands the exponent that was fitted. A cross stands where a method was stopped for its time, as low
-    as its cost could have been.
+    Behind a name stands the exponent that was fitted. A cross stands where this phase was stopped for its time, as low
+    as its cost could have been. Where training was stopped, scoring was never tried: its line ends without a cross.
     """
     figure = Figure(figsize=(4.6 * len(axes), 4.9), layout="constrained")
     for panel, axis in zip(figure.subplots(1, len(axes), squeeze=False)[0], axes, strict=True):
@@ -116,9 +107,12 @@ def _named(method: str, phase: Phase, growth: Growth | None) -> str:
 
 
 def _stop(record: EfficiencyRecord, method: str, axis: str, phase: Phase) -> Measurement | None:
-    """Where the method's phase was stopped for its own time; None where it was not."""
-    for each in record.stopped():
-        if (each.method, each.axis, each.phase) == (method, axis, phase) and each.stopped.endswith(" s"):
+    """Where the method's phase was stopped for its own time; None where it was not, or was never reached."""
+    stopped = [each for each in record.stopped() if (each.method, each.axis) == (method, axis)]
+    untrained = {each.size for each in stopped if each.phase == "training"}
+    for each in stopped:
+        reached = phase == "training" or each.size not in untrained
+        if each.phase == phase and reached and each.stopped.endswith(" s"):
             return each
     return None
 
@@ -270,15 +264,18 @@ def accuracy_and_cost(found: Mapping[str, Sequence[Trade]]) -> Figure:
         panel.set(
             xscale="log", xlabel="seconds a task, training and scoring", ylabel="mean AUROC in %", title=title
         )
-        panel.margins(x=0.08, y=0.08)
+        panel.margins(x=0.1, y=0.1)
+        first, last = panel.get_xlim()
+        panel.set_xlim(first, last * (last / first) ** 0.3)  # room for names behind the slowest
         panel.axhline(50, color="0.5", linewidth=0.8, linestyle=":")
-        label_right(
+    figure.draw_without_rendering()  # the layout is settled before names look for room
+    for panel, methods in zip(panels, found.values(), strict=False):
+        label_beside(
             panel,
             [
                 Label(each.seconds, 100 * each.auroc, _short_title(each.method), look_of(each.method).colour)
                 for each in methods
             ],
-            height=3.1,
         )
     return figure
 

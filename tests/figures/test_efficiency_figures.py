@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from small_records import some_record
 
 from diffad.efficiency import recorded
 from diffad.efficiency import tables as costs
@@ -13,6 +14,7 @@ from diffad.efficiency.recorded import Trade
 from diffad.efficiency.settings import NETWORK_METHODS, EfficiencySettings, Measurement
 from diffad.figures import efficiency as figures
 from diffad.provenance import Provenance
+from diffad.records import RunScores, write_record
 
 SETTINGS = EfficiencySettings(
     methods=("one_step", "partial_diffusion_250", "iforest", "pca"),
@@ -89,6 +91,20 @@ def test_the_least_cost_of_a_stopped_network_is_in_its_unit(record):
     assert figures.least_cost(training, record) == pytest.approx(20 / images * SETTINGS.images_seen)
 
 
+def test_no_cross_stands_where_scoring_was_never_reached(record):
+    """PCA's training was stopped at 64 pixels, so nothing is known of what scoring costs there."""
+    panel = figures.growth_curves(record, "scoring", "seconds").axes[0]
+    assert not [line for line in panel.lines if line.get_marker() == "x"]
+    reached = [
+        each
+        for each in record.measurements
+        if (each.method, each.phase, each.stopped) != ("pca", "training", "more than 20 s")
+    ]
+    trained = EfficiencyRecord(settings=SETTINGS, provenance=NOWHERE).with_measurements(reached).finished()
+    panel = figures.growth_curves(trained, "scoring", "seconds").axes[0]
+    assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "x"] == [64]
+
+
 def test_names_are_moved_apart_and_keep_their_order():
     values = np.array([0.5, 0.5, 0.1, 0.52])
     moved = figures.spread(values, 0.1)
@@ -129,6 +145,22 @@ def test_accuracy_and_cost_shows_every_method_once():
         figures.accuracy_and_cost({"none": []})
 
 
+def test_names_stand_beside_their_points_on_nothing_else():
+    crowd = [
+        Trade(name, 0.6 + 0.004 * k, 300.0 + 9 * k, 0) for k, name in enumerate(("knn", "lof", "pca", "ecod"))
+    ]
+    figure = figures.accuracy_and_cost({"some": TRADES[:3] + crowd})
+    figure.draw_without_rendering()
+    (panel,) = (each for each in figure.axes if each.texts)
+    boxes = [text.get_window_extent() for text in panel.texts]
+    assert len(boxes) == 7 and not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+    for text, box in zip(panel.texts, boxes, strict=True):
+        point = panel.transData.transform(text.xy)
+        gap = np.linalg.norm(point - np.clip(point, box.min, box.max)) * 72 / figure.dpi
+        assert 3 < gap < 50
+        assert panel.bbox.containsx(box.x0) and panel.bbox.containsx(box.x1)
+
+
 def test_the_frontier_leaves_out_what_something_cheaper_reaches():
     assert [each.method for each in recorded.frontier(TRADES)] == ["iforest", "denoiser_profile"]
     assert recorded.best_of(TRADES, networks=True).method == "denoiser_profile"
@@ -158,6 +190,32 @@ def test_exponents_and_stops_stand_in_one_table(record):
     assert table.loc["PCA", "stopped"] == "64 px, training: more than 20 s"
     assert table.loc["IForest", "time of training"].startswith("1.00")
     assert table.loc["DDPM, one level", "memory of training"] == "–"
+
+
+def test_exponents_are_compared_at_sizes_that_all_methods_reached():
+    """Both cost alike, less steep below 64 pixels; one is stopped above, so that the record fits it lower."""
+    settings = SETTINGS.model_copy(update={"sides": (8, 16, 32, 64, 128)})
+    found = []
+    for cell, number in ((cell, number) for cell in settings.cells() for number in range(2)):
+        slow = max(cell.side / 64, 1) ** 2  # steeper from 64 pixels on
+        for phase in cell.phases:
+            about = {**cell.model_dump(exclude={"phases"}), "round": number, "phase": phase}
+            seconds = 1e-5 * cell.side**2 * slow * (1 + number / 100)
+            if cell.method == "pca" and cell.side == 128:
+                found.append(Measurement(**about, stopped="more than 20 s"))
+            else:
+                found.append(
+                    Measurement(**about, images=1, calls=1, cpu_seconds=seconds, wall_seconds=seconds)
+                )
+    whole = EfficiencyRecord(settings=settings, provenance=NOWHERE).with_measurements(found).finished()
+    own = {each.method: each for each in whole.growths if (each.axis, each.phase) == ("pixels", "scoring")}
+    assert own["iforest"].exponent > own["pca"].exponent + 0.3
+    common = costs.exponents_at_common_sizes(whole, ["iforest", "pca"], "pixels", "scoring")
+    assert common["iforest"].sizes == common["pca"].sizes == (16, 32, 64)
+    assert common["iforest"].exponent == pytest.approx(common["pca"].exponent)
+    assert "PCA (at 16 to 64 px)" in costs.growth_sentences(whole, "pixels", "scoring")
+    few = ["iforest", "one_step"]
+    assert not costs.exponents_at_common_sizes(whole, few, "rows", "scoring")  # a network knows no rows
 
 
 def test_growth_is_put_in_words(record):
@@ -205,3 +263,34 @@ def test_a_data_set_is_judged_by_its_longest_experiment():
     assert table["within"].to_dict() == {"a": "yes", "b": "two cells side by side", "c": "no"}
     assert table.loc["a", "longest"] == "long" and table.loc["a", "all"] == 129
     assert table.loc["a", "side by side"] == 119 and table.loc["b", "side by side"] == 100
+
+
+def write_task(folder, network, seed):
+    """A record of digits with a network's readings and one baseline, and what they scored."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], 40)
+    shared = np.random.default_rng(99).normal(size=80) + 0.5 * labels
+    by_method = {name: rng.normal(size=80) + labels for name in recorded.NETWORK_METHODS} | {
+        "iforest": shared
+    }
+    scores = RunScores(labels, np.where(labels, "fog", "clean"), by_method, np.arange(80))
+    experiment = {"model": {"network": network}, "baselines": ["iforest"]}
+    seconds = {"ddpm/train": 60.0, "ddpm/score": 11.0, "iforest/fit and score": 1.0}
+    nfe = {"one_step": 1, "denoiser_profile": 10, "partial_diffusion": 10, "iforest": 0}
+    record = some_record(scores, experiment=experiment, wall_seconds=seconds, nfe=nfe, edition="cpu")
+    write_record(record, scores, folder)
+
+
+def test_a_gain_is_the_paired_difference_of_two_trades(tmp_path):
+    """CIFAR-10's transformer lies in a folder that is not named after the experiment."""
+    for seed, task in enumerate(("cat", "dog")):
+        write_task(tmp_path / "cifar10-one-class" / "cpu" / task, "unet", seed)
+        write_task(tmp_path / "cifar10-dit" / "cpu" / task, "dit", 10 + seed)
+    found = {each.method: each for each in recorded.trades(tmp_path, "cifar10-one-class")}
+    assert {"one_step", "dit/one_step", "iforest"} <= set(found)
+    for method in ("one_step", "dit/denoiser_profile"):
+        gain = recorded.gain(tmp_path, "cifar10-one-class", found[method], found["iforest"])
+        assert gain.estimate == pytest.approx(found[method].auroc - found["iforest"].auroc)
+        assert gain.low < gain.estimate < gain.high
+    with pytest.raises(ValueError, match="experiment: got 'robustness'"):
+        recorded.gain(tmp_path, "robustness", found["one_step"], found["iforest"])
