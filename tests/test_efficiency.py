@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from small_records import some_record
 
-from diffad.efficiency import measuring
+from diffad.efficiency import measuring, recorded
 from diffad.efficiency import record as records
 from diffad.efficiency.growth import fit_exponent, growths, larger_half, summaries
 from diffad.efficiency.measuring import SMALLER_STOPPED, measure_in_process
@@ -18,6 +19,7 @@ from diffad.efficiency.record import EFFICIENCY_FILE, measure_all, read_efficien
 from diffad.efficiency.settings import NETWORK_METHODS, Cell, EfficiencySettings, Measurement
 from diffad.efficiency.subjects import natural_images, network_scorer, network_training
 from diffad.errors import RecordError
+from diffad.records import RunScores, write_record
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="caps and peaks are the system's")
 SMALL = EfficiencySettings(
@@ -355,3 +357,37 @@ def test_a_batch_holds_no_more_than_its_pixels():
 def test_impossible_settings_are_refused(changes, field):
     with pytest.raises(ValidationError, match=field):
         EfficiencySettings(**changes)
+
+
+# --- accuracy against cost ---
+
+
+def write_task(folder, network, seed):
+    """A record of digits with a network's readings and one baseline, and what they scored."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], 40)
+    shared = np.random.default_rng(99).normal(size=80) + 0.5 * labels
+    by_method = {name: rng.normal(size=80) + labels for name in recorded.NETWORK_METHODS} | {
+        "iforest": shared
+    }
+    scores = RunScores(labels, np.where(labels, "fog", "clean"), by_method, np.arange(80))
+    experiment = {"model": {"network": network}, "baselines": ["iforest"]}
+    seconds = {"ddpm/train": 60.0, "ddpm/score": 11.0, "iforest/fit and score": 1.0}
+    nfe = {"one_step": 1, "denoiser_profile": 10, "partial_diffusion": 10, "iforest": 0}
+    record = some_record(scores, experiment=experiment, wall_seconds=seconds, nfe=nfe, edition="cpu")
+    write_record(record, scores, folder)
+
+
+def test_a_gain_is_the_paired_difference_of_two_trades(tmp_path):
+    """CIFAR-10's transformer lies in a folder that is not named after the experiment."""
+    for seed, task in enumerate(("cat", "dog")):
+        write_task(tmp_path / "cifar10-one-class" / "cpu" / task, "unet", seed)
+        write_task(tmp_path / "cifar10-dit" / "cpu" / task, "dit", 10 + seed)
+    found = {each.method: each for each in recorded.trades(tmp_path, "cifar10-one-class")}
+    assert {"one_step", "dit/one_step", "iforest"} <= set(found)
+    for method in ("one_step", "dit/denoiser_profile"):
+        gain = recorded.gain(tmp_path, "cifar10-one-class", found[method], found["iforest"])
+        assert gain.estimate == pytest.approx(found[method].auroc - found["iforest"].auroc)
+        assert gain.low < gain.estimate < gain.high
+    with pytest.raises(ValueError, match="experiment: got 'robustness'"):
+        recorded.gain(tmp_path, "robustness", found["one_step"], found["iforest"])

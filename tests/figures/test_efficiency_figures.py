@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from small_records import some_record
 
 from diffad.efficiency import recorded
 from diffad.efficiency import tables as costs
@@ -14,7 +13,6 @@ from diffad.efficiency.recorded import Trade
 from diffad.efficiency.settings import NETWORK_METHODS, EfficiencySettings, Measurement
 from diffad.figures import efficiency as figures
 from diffad.provenance import Provenance
-from diffad.records import RunScores, write_record
 
 SETTINGS = EfficiencySettings(
     methods=("one_step", "partial_diffusion_250", "iforest", "pca"),
@@ -263,34 +261,3 @@ def test_a_data_set_is_judged_by_its_longest_experiment():
     assert table["within"].to_dict() == {"a": "yes", "b": "two cells side by side", "c": "no"}
     assert table.loc["a", "longest"] == "long" and table.loc["a", "all"] == 129
     assert table.loc["a", "side by side"] == 119 and table.loc["b", "side by side"] == 100
-
-
-def write_task(folder, network, seed):
-    """A record of digits with a network's readings and one baseline, and what they scored."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat([0, 1], 40)
-    shared = np.random.default_rng(99).normal(size=80) + 0.5 * labels
-    by_method = {name: rng.normal(size=80) + labels for name in recorded.NETWORK_METHODS} | {
-        "iforest": shared
-    }
-    scores = RunScores(labels, np.where(labels, "fog", "clean"), by_method, np.arange(80))
-    experiment = {"model": {"network": network}, "baselines": ["iforest"]}
-    seconds = {"ddpm/train": 60.0, "ddpm/score": 11.0, "iforest/fit and score": 1.0}
-    nfe = {"one_step": 1, "denoiser_profile": 10, "partial_diffusion": 10, "iforest": 0}
-    record = some_record(scores, experiment=experiment, wall_seconds=seconds, nfe=nfe, edition="cpu")
-    write_record(record, scores, folder)
-
-
-def test_a_gain_is_the_paired_difference_of_two_trades(tmp_path):
-    """CIFAR-10's transformer lies in a folder that is not named after the experiment."""
-    for seed, task in enumerate(("cat", "dog")):
-        write_task(tmp_path / "cifar10-one-class" / "cpu" / task, "unet", seed)
-        write_task(tmp_path / "cifar10-dit" / "cpu" / task, "dit", 10 + seed)
-    found = {each.method: each for each in recorded.trades(tmp_path, "cifar10-one-class")}
-    assert {"one_step", "dit/one_step", "iforest"} <= set(found)
-    for method in ("one_step", "dit/denoiser_profile"):
-        gain = recorded.gain(tmp_path, "cifar10-one-class", found[method], found["iforest"])
-        assert gain.estimate == pytest.approx(found[method].auroc - found["iforest"].auroc)
-        assert gain.low < gain.estimate < gain.high
-    with pytest.raises(ValueError, match="experiment: got 'robustness'"):
-        recorded.gain(tmp_path, "robustness", found["one_step"], found["iforest"])
