@@ -208,7 +208,8 @@ glue("claims-records", len(of_claims), display=False)
 # ## Try it
 #
 # - Change `MARGIN` in `diffad/claims.py` from two points to five and build the page again. Which verdict changes? Should it?
-# - Pick a red row, run its command again, and compare: on a processor the scores are the same to the last digit.
+# - Pick a red row and run its command with `--check` added: it makes the run anew and holds every score against the record. On a processor
+#   all that a network computes is the same to the last digit.
 # - Write the rule by which C2 would be a claim about *most* data. What would the verdict be then?
 #
 # ## Quick check

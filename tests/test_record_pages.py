@@ -78,3 +78,9 @@ def test_the_standing_counts_the_stale_ones():
     assert fresh.standing == "up to date" and stale.standing == "stale: 1 module changed"
     assert standing_of([]) == "" and standing_of([fresh]) == "1 up to date"
     assert standing_of([fresh, stale]) == "1 of 2 made by earlier code"
+
+
+def test_a_run_can_be_checked_and_a_comparison_is_only_made_again():
+    for folder, checked in (("mnist-c/cpu", True), ("scorers/cpu/mnist-c", False)):
+        (summary,) = [each for each in KNOWN if each.folder == folder]
+        assert ("<code>--check</code>" in record_body(summary, ROOT, CATALOG, "../../")) == checked

@@ -21,6 +21,13 @@ Results = Annotated[Path, typer.Option(help="records go to RESULTS/NAME/EDITION[
 Checkpoints = Annotated[
     Path, typer.Option(help="where a stopped training is taken up again", file_okay=False)
 ]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="run what is recorded anew, write nothing, compare; exit code 1 if a score differs"
+    ),
+]
+DIFFERENT = 1  # exit code
 
 
 def run_command(
@@ -29,14 +36,15 @@ def run_command(
     cell: Cell = None,
     results: Results = Path("results"),
     checkpoints: Checkpoints = Path(".work/checkpoints"),
+    check: Check = False,
     quiet: Quiet = False,
     as_json: Json = False,
-) -> None:
+) -> int | None:
     """Run an experiment file and write its record, or a record for each of its cells.
 
     A record holds scores, metrics with intervals, and what they were computed by. Stopped with Ctrl-C
     or killed, the same command goes on from the last checkpoint. Cells whose record stands, made by the
-    code as it is, are not run again; name one to run it again.
+    code as it is, are not run again; name one to run it again. With --check it is run again and compared.
 
     \b
     Example:
@@ -53,6 +61,8 @@ def run_command(
     check_protocol_parameters(loaded, edition)
     cells = [cell] if cell or not loaded.edition(edition).cells else list(loaded.edition(edition).cells)
     loaded.edition(edition).of_cell(cells[0])  # refuses a cell that is not there
+    if check:
+        return check_cells(loaded, edition, cells, results, not quiet, as_json)
     ensure_folder(results, "--results")
     finished = []
     for each in cells:
@@ -67,6 +77,33 @@ def run_command(
             print(f"record in {folder}")
     if as_json:
         print_json(finished[0] if cell or not loaded.edition(edition).cells else finished)
+    return None
+
+
+def check_cells(loaded, edition: str, cells, results: Path, progress: bool, as_json: bool) -> int:
+    """Run recorded cells anew and print each method's numbers of both; 1 where a score differs, else 0."""
+    from diffad.rerunning import check_run
+
+    rows = [
+        {"cell": cell or edition, **each.row()}
+        for cell in cells
+        for each in check_run(loaded, edition, results, cell, progress)
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        shown = [
+            {
+                **row,
+                "recorded": f"{row['recorded']:.6f}",
+                "now": f"{row['now']:.6f}",
+                "difference": f"{row['difference']:.1e}",
+                "same": "yes" if row["same"] else "NO",
+            }
+            for row in rows
+        ]
+        print(table(shown))
+    return 0 if all(row["same"] for row in rows) else DIFFERENT
 
 
 def check_protocol_parameters(experiment, edition_name: str) -> None:

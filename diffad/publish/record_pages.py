@@ -123,12 +123,22 @@ def _facts(summary: Summary, root: Path, catalog: Catalog, up: str) -> str:
         "Seeds": escape(", ".join(f"{name} {seed}" for name, seed in record.seeds.items())),
         "Code": escape(summary.standing),
         "Shown on": uses or "no page",
-        "Run it again": f"<code>{escape(command)}</code>" if command else "see the page that shows it",
+        "Run it again": _again(command),
         "Files": f'<a href="{up}{summary.page}.json">record.json</a>; raw scores in '
         f"<code>{RESULTS}/{escape(summary.folder)}</code>",
     }
     rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in facts.items())
     return f'<table class="table facts"><tbody>{rows}</tbody></table>'
+
+
+def _again(command: str) -> str:
+    """How to make the record again, and how to hold a new run against it."""
+    if not command:
+        return "see the page that shows it"
+    code = f"<code>{escape(command)}</code>"
+    if command.startswith("diffad run "):
+        code += "; with <code>--check</code> the new run is compared and the record left as it is"
+    return code
 
 
 def _metric_table(record) -> str:
