@@ -34,7 +34,7 @@ def check_images(
         _refuse_dtype(images, argument)
     if images.ndim != 4:
         raise ValueError(
-            f"{argument}: got an array of rank {images.ndim} and shape {images.shape}, expected rank 4 (n, height, width, channels)"
+            f"{argument}: got an array of rank {images.ndim} and shape {images.shape}, expected rank 4 (n, height, width, channels)"  # noqa: E501
         )
     if 0 in images.shape:
         raise ValueError(

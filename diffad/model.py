@@ -335,7 +335,7 @@ def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], pat
     for name, value in expected.items():
         if weights[name].shape != value.shape:
             raise CheckpointError(
-                f"checkpoint: tensor {name!r} in {path} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}: another architecture"
+                f"checkpoint: tensor {name!r} in {path} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}: another architecture"  # noqa: E501
             )
     network.load_state_dict(weights)
 

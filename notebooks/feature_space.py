@@ -66,10 +66,17 @@ shown_set = "adbench-vit/MVTec-AD_hazelnut"  # whose spectrum is drawn
 use_style()
 embeddings = read_results(results_folder)
 seeds = embeddings.seeds
-METHOD, COMPARED = "empirical_diffusion", ["mahalanobis", "knn"]  # all fifteen stand in the chapter on embeddings and tables
+METHOD, COMPARED = (
+    "empirical_diffusion",
+    ["mahalanobis", "knn"],
+)  # all fifteen stand in the chapter on embeddings and tables
 TRACKS = {
     track: embeddings.names((track,))
-    for track in ("mvtec-ad-vit", "mvtec-ad-resnet18", "cifar10-resnet18")  # those of embeddings, not of tables
+    for track in (
+        "mvtec-ad-vit",
+        "mvtec-ad-resnet18",
+        "cifar10-resnet18",
+    )  # those of embeddings, not of tables
 }
 TITLES = {
     METHOD: "diffusion, exact denoiser",
@@ -399,7 +406,9 @@ def overlay(category, protocol="redrawn", most=6):
     outlines = None if masks is None else masks[picked] != 0
     logarithms = np.log(maps)  # one strong defect would else leave nothing of the others
     usual = float(np.quantile(logarithms[scores.labels[picked] == 0], 0.99))
-    return map_overlays(split.test[picked], logarithms, [scores.groups[row] for row in picked], outlines, usual)
+    return map_overlays(
+        split.test[picked], logarithms, [scores.groups[row] for row in picked], outlines, usual
+    )
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Toothbrushes: images, and the logarithm of their error maps laid over them. What is usual in the good image stays clear.", "name": "fig-features-toothbrush"}, "image": {"alt": "Two rows of pictures of toothbrushes, above as they are, below under an error map; the true defects, strands of bristles that are missing, bent or foreign, are outlined."}}

@@ -79,7 +79,9 @@ def test_fast_asks_the_network_at_most_twice() -> None:
 
 
 def test_a_preset_that_does_not_exist_or_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="preset: got 'huge', expected one of ddpm, dit, dte, fast, profile, best"):
+    with pytest.raises(
+        ValueError, match="preset: got 'huge', expected one of ddpm, dit, dte, fast, profile, best"
+    ):
         vector_detector(preset="huge").fit(vectors())
     with pytest.raises(
         ValueError, match="preset: got 'dit' for vectors, expected one of ddpm, dte, fast, profile, best"

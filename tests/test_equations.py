@@ -18,7 +18,15 @@ import pytest
 import diffad
 
 ROOT = Path(__file__).parents[1]
-CHAPTERS = ["forward_process", "reverse_process", "sampling", "networks", "feature_space", "bugs_in_the_wild", "robustness"]
+CHAPTERS = [
+    "forward_process",
+    "reverse_process",
+    "sampling",
+    "networks",
+    "feature_space",
+    "bugs_in_the_wild",
+    "robustness",
+]
 LABEL = r"eq-[a-z0-9]+(?:-[a-z0-9]+)*"
 EQUATION = re.compile(rf"^\$\$\n.*?^\$\$ \(({LABEL})\)\n(.*?)(?=^\$\$\n|^#|\Z)", re.DOTALL | re.MULTILINE)
 

@@ -61,7 +61,7 @@ class UNetConfig(BaseModel):
         factor = 2 ** (len(UNET_SIZES[self.size]) - 1)
         if self.image_size % factor:
             raise ValueError(
-                f"image_size: got {self.image_size}, expected a multiple of {factor} for size {self.size!r} (it is halved at each stage)"
+                f"image_size: got {self.image_size}, expected a multiple of {factor} for size {self.size!r} (it is halved at each stage)"  # noqa: E501
             )
         return self
 
