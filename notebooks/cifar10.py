@@ -26,6 +26,7 @@
 # - why reconstruction error prefers *simple* images to *normal* ones, and how often that inverts it;
 # - what else the same ten network evaluations say, and how much of the damage that mends;
 # - how to report a method that was chosen with some of the classes in view;
+# - whether a transformer makes more of the same compute than a U-Net does;
 # - how far pixels and one class alone take a detector, beside what others published.
 #
 # *Before this:* [MNIST-C](mnist_c.ipynb). *Time to read:* 15 minutes.

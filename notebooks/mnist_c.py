@@ -25,7 +25,8 @@
 # :class: tip
 # - how a network that takes noise off digits becomes an anomaly detector;
 # - why one noise level is not enough, and why an anomaly can be *easier* to reconstruct than a normal image;
-# - how to compare detectors so that the comparison can be believed: the same images for all, intervals, no peeking.
+# - how to compare detectors so that the comparison can be believed: the same images for all, intervals, no peeking;
+# - whether a transformer makes more of the same compute than a U-Net does.
 #
 # *Before this:* the chapters on [the forward process](forward_process.ipynb) and on
 # [sampling and reconstruction](sampling.ipynb). *Time to read:* 15 minutes.
