@@ -24,7 +24,7 @@
 # - to read a growth law off a logarithmic plot, and to doubt it at small sizes;
 # - which costs grow with pixels, which with training rows, and which you choose yourself;
 # - what network evaluations cost, and why counting them is the fair measure;
-# - what accuracy was bought at what price in every experiment of this book.
+# - what accuracy was bought at what price in this book's experiments on pixels.
 #
 # *Before this:* [the two denoisers](networks.ipynb) and [from denoiser to detector](scorers.ipynb). *Time to read:* 12 minutes.
 # ::::
@@ -40,7 +40,7 @@ from diffad.efficiency import tables as costs
 from diffad.efficiency.record import read_efficiency, verify_efficiency
 from diffad.figures import efficiency as figures
 from diffad.figures.style import method_title, use_style
-from diffad.tables import one_header
+from diffad.tables import one_header, one_line
 
 # %% tags=["parameters"]
 efficiency_record = "../../results/efficiency/cpu"
@@ -103,10 +103,10 @@ display(
 # Behind each name stands $b$, fitted by least squares to the larger half of the sizes: at small sizes the calls themselves cost more than what
 # they compute, and every line is flat.
 
-# %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Training: a whole fit of a baseline; a network's stated budget of images seen. Left against pixels a side, right against training rows. Behind each name, the fitted exponent. A cross: stopped by its cap, drawn as low as the cost could have been.", "name": "fig-efficiency-training"}, "image": {"alt": "Two panels of lines on logarithmic axes, one line a method, named at the right edge. The exponents stand in the tables below."}}
+# %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Training: a whole fit of a baseline; a network's stated budget of images seen. Left against pixels a side, right against training rows. Behind each name, the fitted exponent. A cross: stopped by its cap, drawn as low as the cost could have been, so the true one lies there or above.", "name": "fig-efficiency-training"}, "image": {"alt": "Two panels of lines on logarithmic axes, one line a method, named at the right edge. The exponents stand in the tables below."}}
 figures.growth_curves(record, "training", "seconds")
 
-# %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Scoring one image, against pixels a side. A network's cost does not depend on its training rows, so the right panel shows baselines alone.", "name": "fig-efficiency-scoring"}, "image": {"alt": "Two panels of lines on logarithmic axes, one line a method, named at the right edge. The exponents stand in the tables below."}}
+# %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Scoring one image, against pixels a side. A network's cost does not depend on its training rows, so the right panel shows baselines alone. A line that ends early: training was stopped at the next size, so there was nothing to score with. A cross: scoring itself was stopped, and costs that or more.", "name": "fig-efficiency-scoring"}, "image": {"alt": "Two panels of lines on logarithmic axes, one line a method, named at the right edge. The exponents stand in the tables below."}}
 figures.growth_curves(record, "scoring", "seconds")
 
 # %% [markdown]
@@ -123,8 +123,26 @@ display(
         + costs.growth_sentences(record, "pixels", "training")
         + "\n\nand time of **scoring**\n\n"
         + costs.growth_sentences(record, "pixels", "scoring")
+        + "\n\nBehind a method that was stopped stand the sizes at which it was fitted. They are smaller, and there lines tend to be flatter."
     )
 )
+walks = ["partial_diffusion", "partial_diffusion_250"]
+common = costs.exponents_at_common_sizes(record, walks, "pixels", "scoring")
+own = {
+    each.method: each
+    for each in record.growths
+    if (each.axis, each.phase, each.quantity) == ("pixels", "scoring", "seconds")
+}
+if common and own[walks[0]].sizes != own[walks[1]].sizes:
+    few, many = (common[name] for name in walks)
+    display(
+        Markdown(
+            f"So exponents fitted at different sizes must not be compared. Partial diffusion in ten steps and in {costs.NETWORK_METHODS[walks[1]][1]} asks one and "
+            f"the same network, yet above it has {costs.exponent_text(own[walks[0]])} (at {costs.sizes_text('pixels', own[walks[0]].sizes)}) and "
+            f"{costs.exponent_text(own[walks[1]])} (at {costs.sizes_text('pixels', own[walks[1]].sizes)}). Fitted at the same sizes, "
+            f"{costs.sizes_text('pixels', few.sizes)}, they are {costs.exponent_text(few)} and {costs.exponent_text(many)}."
+        )
+    )
 
 # %% [markdown]
 # ## Growth with the number of training images
@@ -173,15 +191,18 @@ display(costs.cost_table(record, "pixels", shown_side))
 # ## What an evaluation costs
 #
 # Diffusion scores differ in how often they ask. If time is evaluations times the time of one, then counting evaluations (NFE) is a fair measure, and
-# does not depend on the machine. It holds:
+# does not depend on the machine. Does it hold?
 
 # %% tags=["hide-input"]
 each = costs.seconds_an_evaluation(record, shown_side)
 few, many = min(each.values()), max(each.values())
 display(
     Markdown(
-        f"At {shown_side} pixels the U-Net's seconds an image, divided by its evaluations, lie between {1e3 * few:.2g} and {1e3 * many:.2g} ms for "
+        f"Roughly: at {shown_side} pixels the U-Net's seconds an image, divided by its evaluations, lie between {1e3 * few:.1f} and {1e3 * many:.1f} ms for "
         f"{len(each)} scores that take {min(costs.NETWORK_METHODS[name][1] for name in each)} to {max(costs.NETWORK_METHODS[name][1] for name in each)} evaluations. "
+        f"The dearest evaluation, that of *{costs.title_of(max(each, key=each.get))}*, costs {100 * (many / few - 1):.0f} % more than the cheapest. "
+        f"The number of evaluations differs {max(costs.NETWORK_METHODS[name][1] for name in each) / min(costs.NETWORK_METHODS[name][1] for name in each):.0f}-fold: "
+        "beside that, the error is small. "
         "Below, one evaluation of one image by both networks: operations counted on the network itself, milliseconds measured in batches, and their ratio."
     )
 )
@@ -191,13 +212,13 @@ display(one_header(costs.evaluation_table(record).rename_axis("side")))
 # Where attention sits on maps that grow with the image, its products grow with the square of the pixels, for the U-Net as for the transformer; [the
 # chapter on networks](networks.ipynb) counts them.
 #
-# ## Accuracy against cost, in every experiment
+# ## Accuracy against cost
 #
-# What was it all good for? Each point is a method in a recorded experiment: mean AUROC over its tasks, against the wall time of one task with
-# training and scoring of all its test images. Scores of one network share its training, and its scoring by their evaluations. The grey line joins what nothing
+# What was it all good for? Here stand the experiments in which networks and traditional detectors learn from the same pixels. Each point is a
+# method in one of them: mean AUROC over its tasks, against the wall time of one task with training and scoring of all its test images. Scores of one network share its training, and its scoring by their evaluations. The grey line joins what nothing
 # cheaper reaches.
 
-# %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Mean AUROC against wall seconds of a task. Filled: diffusion. Open: traditional detectors. Intervals stand in the chapters of the experiments.", "name": "fig-efficiency-accuracy"}, "image": {"alt": "A panel for each experiment: points of all methods, named at the right edge, AUROC against seconds on a logarithmic axis. The best of both kinds stand in the table below."}}
+# %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Mean AUROC against wall seconds of a task. Filled: diffusion. Open: traditional detectors. Intervals stand in the chapters of the experiments.", "name": "fig-efficiency-accuracy"}, "image": {"alt": "A panel for each experiment: points of all methods, each with its name beside it, AUROC against seconds on a logarithmic axis. The best of both kinds stand in the table below."}}
 found = {
     name: recorded.trades(results_folder, name)
     for name in experiments
@@ -206,10 +227,13 @@ found = {
 figures.accuracy_and_cost(found)
 
 # %% tags=["hide-input"]
-rows, gains, ratios = {}, {}, {}
+rows, gains, ratios, candidates = {}, {}, {}, {True: [], False: []}
 for name, methods in found.items():
     network, baseline = (recorded.best_of(methods, kind) for kind in (True, False))
-    gains[name], ratios[name] = 100 * (network.auroc - baseline.auroc), network.seconds / baseline.seconds
+    for kind, counts in candidates.items():
+        counts.append(sum(recorded.is_network(each.method) == kind for each in methods))
+    gains[name] = recorded.gain(results_folder, name, network, baseline)
+    ratios[name] = network.seconds / baseline.seconds
     rows[name] = {
         "best of diffusion": method_title(network.method),
         "AUROC, %": f"{100 * network.auroc:.1f}",
@@ -217,18 +241,29 @@ for name, methods in found.items():
         "best baseline": method_title(baseline.method),
         "its AUROC, %": f"{100 * baseline.auroc:.1f}",
         "it takes": costs.seconds_text(baseline.seconds),
-        "difference, points": f"{gains[name]:+.1f}",
+        "difference, points": one_line(gains[name].percent()),
         "times the cost": f"{ratios[name]:,.0f}",
     }
 display(one_header(pd.DataFrame.from_dict(rows, orient="index").rename_axis("experiment")))
-ahead = [name for name, gain in gains.items() if gain > 0]
-behind = [name for name in gains if name not in ahead]
+ahead = [name for name, gain in gains.items() if gain.low > 0]
+behind = [name for name, gain in gains.items() if gain.high < 0]
+level = [name for name in gains if name not in ahead + behind]
+
+
+def named(names):
+    return f"{len(names)} ({', '.join(names)})" if names else "none"
+
+
+def counted(numbers):
+    return f"{min(numbers)}" if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
+
+
 display(
     Markdown(
-        f"Both were picked by their result, which favours each kind alike. Diffusion is ahead in {len(ahead)} of {len(gains)} experiments"
-        + (f" ({', '.join(ahead)})" if ahead else "")
-        + (f", and behind in {', '.join(behind)}" if behind else "")
-        + f", at {min(ratios.values()):,.0f} to {max(ratios.values()):,.0f} times the cost of the best baseline."
+        f"Differences are paired, with 95 % intervals over test images. Of {len(gains)} experiments, diffusion is ahead beyond chance in {named(ahead)}, behind in "
+        f"{named(behind)}, and in {named(level)} neither can be told to be ahead; its cost is {min(ratios.values()):,.0f} to {max(ratios.values()):,.0f} times that of "
+        f"the best baseline. Both were picked by their result on these images, the best of {counted(candidates[True])} readings of diffusion and the best of "
+        f"{counted(candidates[False])} baselines. That flatters both, and more so the kind with more to pick from."
     )
 )
 
@@ -242,7 +277,7 @@ fast, slow = (
 training = costs.find(record, "one_step", "pixels", "training", shown_side).median
 display(
     Markdown(
-        f"- **Ask first what a baseline reaches.** It costs seconds. Where it is ahead above, training a network on the same pixels bought nothing.\n"
+        f"- **Ask first what a baseline reaches.** It costs seconds. Where no difference can be told above, or it is ahead, training a network on the same pixels bought nothing that shows.\n"
         f"- **Training is paid once, scoring for each image.** At {shown_side} pixels the budget takes {costs.seconds_text(training)}; the denoiser's profile then "
         f"takes {costs.seconds_text(slow)} an image, KNN {costs.seconds_text(fast)} with {kilo} rows. After {training / slow:,.0f} images scoring has cost as much as training.\n"
         f"- **Evaluations are the lever.** The cost of scoring is their number times that of one, so ten instead of 250 is 25 times cheaper; "
