@@ -231,16 +231,42 @@ def steadier(
 
 
 DIFFERS, ALIKE, NOT_ASKED = "differs", "cannot be told apart", "not asked: one training of each"
+ONCE = "cannot be told: one training of each"
 SENTENCES = {
     DIFFERS: "linear and cosine differ beyond chance",
     ALIKE: "no difference between linear and cosine that can be told from chance",
-    NOT_ASKED: "not asked here, as each schedule was trained once",
+    ONCE: "the two networks differ; one training of each cannot say whether the schedules do",
+    NOT_ASKED: "not asked here, as linear or cosine was trained once",
 }
+BETTER = {BITS: -1, PSNR: 1, SSIM: 1, NOISE: -1}  # whether more is better, or less
+
+
+def better(quantity: str, one: float, other: float) -> float:
+    """Above 0 where `one` is the better value of a quantity of `DECIMALS` than `other`, below 0 where it is the worse.
+
+    Sharpness is best at 1, where a reconstruction is as sharp as the original.
+    """
+    if quantity == SHARPNESS:
+        return abs(other - 1) - abs(one - 1)
+    return BETTER[quantity] * (one - other)
 
 
 def changes(difference: Interval, none: float = 0.0) -> str:
     """Whether two settings differ: "differs" where the interval leaves `none` out, else "cannot be told apart"."""
     return DIFFERS if difference.low > none or difference.high < none else ALIKE
+
+
+def trained_again(settings: Mapping[str, Sequence], *names: str) -> bool:
+    """Whether each of the named settings was trained twice or more. settings: setting -> its trainings.
+
+    Only then can a difference be one of the settings: else it may be what another seed would change.
+    """
+    return all(len(settings[name]) > 1 for name in names)
+
+
+def of_settings(word: str, again: bool) -> str:
+    """What `changes` says of networks, as a statement about their settings: none where one was trained once only."""
+    return ONCE if word == DIFFERS and not again else word
 
 
 def any_differs(differences: Iterable[Interval], none: float = 0.0) -> str:

@@ -27,6 +27,7 @@
 # - what four common schedules do differently, in one picture;
 # - how to compare networks that count time differently;
 # - what a schedule changes in a network, and what of that a detector notices;
+# - why one training of each tells two networks apart, and not two schedules;
 # - why a setting such as $t = 0.25\,T$ must not be carried over from one schedule to another.
 #
 # *Before this:* [the forward process](forward_process.ipynb), [MNIST-C](mnist_c.ipynb). *Time to read:* 12 minutes.
@@ -134,17 +135,33 @@ display(
         f"Means and 95 % intervals; the {coverage(trainings)}. *Bits a dimension* is the "
         "[variational bound](reverse_process.ipynb) (lower is better), whose end points and steps are those of each "
         f"schedule; over images alone its standard error is up to {bound_error:.2f}. *PSNR, SSIM* {{cite:p}}`wang2004ssim` *and sharpness* are of images that were "
-        "noised to the log-SNR of the cosine schedule's $t/T$ = 0.25 and walked back in five steps. *Noise error* is the mean over the six levels."
+        "noised to the log-SNR of the cosine schedule's $t/T$ = 0.25 and walked back in five steps. *Sharpness* is the energy of the edges, the squared "
+        "differences of neighbouring pixels, as a share of the original's: 1 is as sharp as the original. *Noise error* is the mean over the six levels "
+        f"of the scores, the noisiest at log-SNR {min(levels):.1f}."
     )
 )
+# The percentage by which linear's error exceeds cosine's at each log-SNR that both have.
+excess = pd.Series(100 * (errors["linear"].mean(axis=0) / base - 1), index=LOG_SNR_RANGE).dropna()
+sentences = []
+for word, found in (("below", excess[excess < 0]), ("above", excess[excess > 0])):
+    if len(found):
+        at, most = ", ".join(f"{each:g}" for each in found.index), found.abs().idxmax()
+        sentences.append(
+            f"Linear's error lies {word} cosine's at log-SNR {at}, most at {most:g}, by {abs(found[most]):.0f} %."
+        )
+if (excess.index < min(levels)).any():
+    hidden = ", ".join(f"{each:g}" for each in excess.index if each < min(levels))
+    sentences.append(f"The mean over the six levels says nothing of log-SNR {hidden}: no score asks there.")
+display(Markdown(" ".join(sentences)))
 
 # %% tags=["hide-input"]
 display(ablation_tables.bound_table(cells))
-ratio = float(curves["log_linear"].log_snr[1] - curves["log_linear"].log_snr[2])
+a_step = float(curves["log_linear"].log_snr[1] - curves["log_linear"].log_snr[2])
 display(
     Markdown(
-        "The bound in two parts, bits a dimension. *Last step* is the price of the pixels themselves, given the nearly clean image. The log-linear schedule "
-        f"pays most of its bound there: each of its steps changes the SNR by {100 * np.expm1(ratio):.1f} %, so the variance that the bound gives its last step is "
+        "The bound in two parts, bits a dimension. *Last step* is the price of the pixels themselves, given the nearly clean image: the "
+        "[reconstruction term](reverse_process.ipynb) $L_0$ of {eq}`eq-variational-bound`. The log-linear schedule "
+        f"pays most of its bound there: each of its steps changes the SNR by {100 * np.expm1(a_step):.1f} %, so the variance that the bound gives its last step is "
         "tiny, and whatever error the network still makes is punished by it. It is a fault of that step, of which no score makes use."
     )
 )
@@ -158,7 +175,7 @@ display(ablation_tables.quality_difference_table(quality))
 #
 # ## What the detector makes of it
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean AUROC over the corruptions, in four ways to score. Mark and bar: mean over trainings with its 95 % interval. Ticks below: single trainings.", "name": "fig-schedule-auroc"}, "image": {"alt": "Four panels side by side, one a score, each with a row for each of four schedules. The numbers stand in the table below."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean AUROC over the corruptions, in four ways to score. Mark and bar: mean over trainings with its 95 % interval. Where a schedule was trained several times, ticks below: single trainings.", "name": "fig-schedule-auroc"}, "image": {"alt": "Four panels side by side, one a score, each with a row for each of four schedules. The numbers stand in the table below."}}
 methods = ["one_step", "partial_diffusion", "levels_max_abs", "denoiser_profile"]
 trained = {method: TrainedSettings.of(cells, method) for method in methods}
 figures.settings_by_method(
@@ -174,10 +191,21 @@ figures.settings_by_method(
 # %% tags=["hide-input"]
 display(ablation_tables.detection_table(trained))
 display(ablation_tables.detection_table(trained, "linear"))
+scoring = cells[trainings["cosine"][0]].record.experiment["scoring"]
+asked_at = scoring["single_level"], scoring["partial_diffusion"]["start"]
+log_snr = [f"{each:.1f}" for each in reference_log_snr(asked_at)]
+display(
+    Markdown(
+        "AUROC in %; then each schedule minus *linear*, in points. The four scores ask at the same noise under every schedule, here by the cosine schedule's "
+        f"time: *one level* at $t/T$ = {asked_at[0]:g} (log-SNR {log_snr[0]}), *partial diffusion* starts at {asked_at[1]:g} (log-SNR {log_snr[1]}), the other two "
+        f"ask at all of {', '.join(f'{each:g}' for each in SCORED_LEVELS)}."
+    )
+)
 
 # %% [markdown]
-# AUROC in %; then each schedule minus *linear*, in points. Test images are drawn once for all networks, so the differences are
-# paired. Where schedules were trained several times, the spread between trainings widens each interval by Student's t.
+# Test images are drawn once for all networks, so the differences are paired. Where schedules were trained several times, the spread between
+# trainings widens each interval by Student's t. Where each was trained once, nothing here knows what another seed would have
+# changed; [the page on settings](sensitivity.ipynb) measures that on small digits, and for the error at one level it is not little.
 #
 # ## The level or the schedule?
 
@@ -191,11 +219,19 @@ figures.curves_of_trainings(
 means = np.array([each.mean(axis=0) for each in by_level.values()])  # (schedules, levels)
 over_levels = np.ptp(means, axis=1).mean()
 over_schedules = np.ptp(means, axis=0)
+half = len(levels) // 2  # levels run from clean to noisy
+by_half = [
+    (np.ptp(part, axis=1).mean(), np.ptp(part, axis=0).max()) for part in (means[:, :half], means[:, half:])
+]
 display(
     Markdown(
         f"From the best to the worst of six levels, AUROC changes by {over_levels:.0f} points, mean over the schedules; from the best to the worst "
-        f"schedule at one level by {over_schedules.mean():.1f} points on average and {over_schedules.max():.1f} at most. "
-        "Who keeps $t = 0.25\\,T$ and changes the schedule changes the level, and will take the one effect for the other."
+        f"schedule at one level by {over_schedules.mean():.1f} points on average and {over_schedules.max():.1f} at most (at log-SNR {levels[over_schedules.argmax()]:.1f}). "
+        f"But much of that comes from the noisy end. At the {half} cleaner levels (log-SNR {levels[half - 1]:.1f} and above) the level changes AUROC by "
+        f"{by_half[0][0]:.1f} points, mean over the schedules, and the schedule by at most {by_half[0][1]:.1f}. At the noisier ones both matter: "
+        f"{by_half[1][0]:.1f} points by the level, at most {by_half[1][1]:.1f} by the schedule, and mean AUROC falls to {means.min():.0f} %"
+        + (", no better than chance. " if means.min() <= 50 else ". ")
+        + "Who keeps $t = 0.25\\,T$ and changes the schedule changes the level, and will take the one effect for the other."
     )
 )
 
@@ -210,6 +246,7 @@ results = ablation_tables.values_by_result(steady, methods)
 steadiest = {
     result: ablation_tables.steadier(found, "linear", "cosine", joint_confidence(len(results)))
     for result, found in results.items()
+    if {"linear", "cosine"} <= set(found)
 }
 told = [
     name for name, each in steadiest.items() if ablation_tables.changes(each, 1.0) == ablation_tables.DIFFERS
@@ -217,14 +254,22 @@ told = [
 if results:
     one = next(iter(steady.values())).record
     display(ablation_tables.spread_table(results))
-    spread = pooled_spread(results[method_title("denoiser_profile")])
+    spread, at_one_level = (
+        pooled_spread(results[method_title(each)]) for each in ("denoiser_profile", "one_step")
+    )
+    several = sorted({len(each) for each in next(iter(results.values())).values()})
     text = (
         f"Standard deviation between trainings that differ in their seed alone, AUROC in points (`{one.experiment['dataset']}`, *{one.edition}* edition, "
-        f"{max(len(each) for each in by_setting(list(steady)).values())} trainings of each schedule). Between linear and cosine "
-        + (f"the spreads of {', '.join(told)} differ" if told else "none of these spreads differs")
-        + " beyond chance, all of them judged together; with so few trainings a ratio of two standard deviations has to be very large to be told. Over all "
-        f"schedules, trainings of one schedule differ by {spread.deviation:.1f} points (standard deviation of the denoiser's profile, "
-        f"{spread.degrees} degrees of freedom): who reports one training of each reports that too."
+        f"{' or '.join(map(str, several))} trainings of each schedule that stands here). "
+        + (
+            "Between linear and cosine "
+            + (f"the spreads of {', '.join(told)} differ" if told else "none of these spreads differs")
+            + " beyond chance, all of them judged together; with so few trainings a ratio of two standard deviations has to be very large to be told. "
+            if steadiest
+            else "Linear or cosine was trained once, so the two cannot be compared. "
+        )
+        + f"Over all schedules, trainings of one schedule differ by {spread.deviation:.1f} points (standard deviation of the denoiser's profile, "
+        f"{spread.degrees} degrees of freedom) and by {at_one_level.deviation:.1f} at one level: who reports one training of each reports that too."
     )
 else:
     text = (
@@ -244,32 +289,52 @@ display(Markdown(text))
 # %% tags=["hide-input"]
 cosine = quality["cosine"]
 detection = {method: each.difference("cosine", "linear") for method, each in trained.items()}
+again = ablation_tables.trained_again(trainings, "linear", "cosine")
+# Above 0 where cosine is the better, below where linear is.
+leads = {
+    name: ablation_tables.better(name, *(found.interval(each).estimate for each in ("cosine", "linear")))
+    for name, found in values.items()
+}
+
+
+def better_one(word: str, lead: float) -> str:
+    return ("cosine" if lead > 0 else "linear") if word == ablation_tables.DIFFERS else "–"
+
+
+def row(what: str, difference: str, word: str, lead: float | None) -> tuple[str, str, str, str]:
+    return what, difference, word, "–" if lead is None else better_one(word, lead)
+
+
 rows = [
-    (
+    row(
         "quality: " + name,
         ablation_tables.plain(each, ablation_tables.DECIMALS[name]),
         ablation_tables.changes(each),
+        leads[name],
     )
     for name, each in cosine.items()
 ]
 rows += [
-    (
+    row(
         "detection: " + method_title(name) + ", points",
         tables.one_line(each.percent()),
         ablation_tables.changes(each),
+        each.estimate,
     )
     for name, each in detection.items()
 ]
 rows += [
-    (
+    row(
         "stability: " + name + ", ratio of deviations",
         ablation_tables.plain(each, 1),
         ablation_tables.changes(each, 1.0),
+        1 - each.estimate,
     )
     for name, each in steadiest.items()
     if name in (ablation_tables.PSNR, method_title("denoiser_profile"))
 ]
-verdicts = pd.DataFrame(rows, columns=["what", "cosine minus linear", "linear and cosine"]).set_index("what")
+networks = "linear and cosine" if again else "these two networks"
+verdicts = pd.DataFrame(rows, columns=["what", "cosine minus linear", networks, "better"]).set_index("what")
 display(tables.one_header(verdicts))
 joint = {
     "quality": ablation_tables.quality_differences(values, "linear", joint_confidence(len(cosine)))[
@@ -279,24 +344,35 @@ joint = {
         each.difference("cosine", "linear", joint_confidence(len(trained))) for each in trained.values()
     ],
 }
-parts = {part: ablation_tables.any_differs(differences) for part, differences in joint.items()}
+parts = {
+    part: ablation_tables.of_settings(ablation_tables.any_differs(differences), again)
+    for part, differences in joint.items()
+}
 parts["stability"] = (
-    ablation_tables.any_differs(steadiest.values(), 1.0) if results else ablation_tables.NOT_ASKED
+    ablation_tables.any_differs(steadiest.values(), 1.0) if steadiest else ablation_tables.NOT_ASKED
 )
+
+
+def better_by(part: str) -> str:
+    """Who is better in the rows of a part of the table above, where they differ."""
+    found = [each for what, *_, each in rows if what.startswith(part)]
+    told = [f"{name} is the better in {found.count(name)}" for name in ("cosine", "linear") if name in found]
+    return f"of {len(found)} measures, " + (" and ".join(told) if told else "none tells which is better")
+
+
 display(
     Markdown(
-        f"**Quality** of held-out images: {ablation_tables.SENTENCES[parts['quality']]}. "
-        f"**Detection**: {ablation_tables.SENTENCES[parts['detection']]}. **Stability** over seeds: {ablation_tables.SENTENCES[parts['stability']]}. "
+        f"**Quality** of held-out images: {ablation_tables.SENTENCES[parts['quality']]} ({better_by('quality')}). "
+        f"**Detection**: {ablation_tables.SENTENCES[parts['detection']]} ({better_by('detection')}). "
+        f"**Stability** over seeds: {ablation_tables.SENTENCES[parts['stability']]}. "
         "All at equal noise and equal training. Each of the three asks several questions at once; its verdict rests on wider intervals than "
         "the table's, which hold all together in 95 of 100 cases (Bonferroni). "
         f"The {coverage(trainings)}."
-        + ("" if max(counts) > 1 else " A difference here is one between these two networks.")
     )
 )
-once = "" if max(counts) > 1 else ", one training of each"
 for key, value in {
-    "verdict-quality": parts["quality"] + once,
-    "verdict-detection": parts["detection"] + once,
+    "verdict-quality": parts["quality"],
+    "verdict-detection": parts["detection"],
     "verdict-stability": parts["stability"],
     "bits": ablation_tables.plain(cosine[ablation_tables.BITS], 2),
     "psnr": ablation_tables.plain(cosine[ablation_tables.PSNR], 2),

@@ -125,7 +125,23 @@ def test_verdicts():
     assert tables.changes(Interval(1, 0.5, 2), none=1.0) == tables.ALIKE
     assert tables.any_differs([Interval(0, -1, 1), Interval(-2, -3, -1)]) == tables.DIFFERS
     assert tables.times(Interval(1, 0, 3), -2) == Interval(-2, -6, 0)
-    assert set(tables.SENTENCES) == {tables.DIFFERS, tables.ALIKE, tables.NOT_ASKED}
+    assert set(tables.SENTENCES) == {tables.DIFFERS, tables.ALIKE, tables.ONCE, tables.NOT_ASKED}
+
+
+def test_two_networks_that_differ_say_nothing_of_their_settings():
+    once, again = {"a": ["a-0", "a-1"], "b": ["b-0"]}, {"a": ["a-0", "a-1"], "b": ["b-0", "b-1"]}
+    assert not tables.trained_again(once, "a", "b") and tables.trained_again(once, "a")
+    assert tables.trained_again(again, "a", "b")
+    assert tables.of_settings(tables.DIFFERS, False) == tables.ONCE
+    assert tables.of_settings(tables.DIFFERS, True) == tables.DIFFERS
+    assert tables.of_settings(tables.ALIKE, False) == tables.ALIKE
+
+
+def test_better_is_less_of_an_error_more_of_a_likeness_and_as_sharp_as_the_original():
+    assert tables.better(tables.BITS, 2.4, 2.6) > 0 > tables.better(tables.PSNR, 24, 25)
+    assert tables.better(tables.NOISE, 0.1, 0.2) > 0 and tables.better(tables.SSIM, 0.9, 0.8) > 0
+    assert tables.better(tables.SHARPNESS, 1.05, 0.9) > 0 > tables.better(tables.SHARPNESS, 1.3, 0.9)
+    assert set(tables.BETTER) | {tables.SHARPNESS} == set(tables.DECIMALS)
 
 
 def test_walks_are_sorted_by_their_steps_and_psnr_is_of_clean_images():

@@ -111,7 +111,8 @@ def settings_by_method(
     panels: Mapping[str, tuple[Mapping[str, Interval], Mapping[str, Sequence[float]]]],
     label: str = "mean AUROC in %",
 ) -> Figure:
-    """A panel a score, a row a setting: its mean with an interval, and a small mark for every training.
+    """A panel a score, a row a setting: its mean with an interval, and a small mark for every training where there are
+    several.
 
     panels: title -> ({setting: interval}, {setting: one number a training}), all in [0, 1].
     """
@@ -132,9 +133,15 @@ def settings_by_method(
                 elinewidth=1.4,
             )
             found = 100 * np.asarray(trainings[name])
-            axis.plot(
-                found, np.full(len(found), row + 0.28), "|", color=colour, markersize=9, markeredgewidth=1.5
-            )
+            if len(found) > 1:  # a single one is the mean itself
+                axis.plot(
+                    found,
+                    np.full(len(found), row + 0.28),
+                    "|",
+                    color=colour,
+                    markersize=9,
+                    markeredgewidth=1.5,
+                )
         axis.set(title=title, xlabel=label)
         axis.grid(axis="x", color="0.92")
         axis.set_axisbelow(True)

@@ -35,12 +35,16 @@ def test_points_that_do_not_fit_are_refused():
 
 
 def test_each_setting_has_its_interval_and_its_trainings():
-    intervals = {"linear": Interval(0.8, 0.7, 0.9), "cosine": Interval(0.6, 0.5, 0.7)}
-    trained = {"linear": [0.78, 0.82], "cosine": [0.6, 0.6, 0.6]}
+    intervals = {
+        "linear": Interval(0.8, 0.7, 0.9),
+        "cosine": Interval(0.6, 0.5, 0.7),
+        "sigmoid": Interval(0.7, 0.6, 0.8),
+    }
+    trained = {"linear": [0.78, 0.82], "cosine": [0.6, 0.6, 0.6], "sigmoid": [0.7]}
     axis = ablations.settings_by_method({"one level": (intervals, trained)}).axes[0]
-    assert texts(axis) == ["linear", "cosine"]
+    assert texts(axis) == ["linear", "cosine", "sigmoid"]
     marks = [line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "|"]
-    assert marks == [[78, 82], [60, 60, 60]]
+    assert marks == [[78, 82], [60, 60, 60]]  # a single training is the mean, which is drawn already
 
 
 def test_steps_are_labelled_and_intervals_drawn():
