@@ -11,6 +11,7 @@ from io import BytesIO
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -85,11 +86,12 @@ def method_title(method: str) -> str:
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults; call it once, in a notebook's first code cell.
+    """Set the defaults of matplotlib and of tables; call it once, in a notebook's first code cell.
 
     In a notebook a cell that ends in a Figure shows it, see `sharp_png`. Without this call a Figure made without
-    pyplot would be shown as text.
+    pyplot would be shown as text. A table's cells are shown whole: pandas would cut them after 50 characters.
     """
+    pd.set_option("display.max_colwidth", None)
     cycle = [OKABE_ITO[name] for name in ("blue", "vermilion", "green", "orange", "purple", "sky")]
     mpl.rcParams.update(
         {

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from io import BytesIO
 
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from diffad.figures.style import METHOD_COLOURS, image_grid, method_title
+from diffad.figures.style import METHOD_COLOURS, image_grid, method_title, use_style
 
 IN_A_NOTEBOOK = """
 from IPython.core.interactiveshell import InteractiveShell
@@ -29,6 +31,15 @@ def test_a_figure_at_a_cells_end_is_shown_as_a_sharp_image():
     image = Image.open(BytesIO(base64.b64decode(done.stdout)))
     assert image.width > 300  # two inches at 200 dots an inch, less the margins that are cut
     assert image.mode == "P"  # a palette: a page of many figures stays light
+
+
+def test_a_table_shows_long_cells_whole():
+    long = "best of the three of the paper and best baseline of all: IForest"
+    with pd.option_context("display.max_colwidth", 50), mpl.rc_context():
+        table = pd.DataFrame({"against": [long]})
+        assert long not in table._repr_html_()  # what a notebook shows
+        use_style()
+        assert long in table._repr_html_()
 
 
 def test_every_method_has_a_colour_of_its_own():
