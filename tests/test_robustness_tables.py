@@ -1,10 +1,15 @@
-"""Tables of robustness say what their records say, and the words of the verdict follow a fixed rule."""
+"""Tables of robustness say what their records say, and the words of the verdict follow the rule of the claims."""
+
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from diffad import evidence_of_runs
 from diffad.bootstrap import Interval
 from diffad.evaluation import auroc
+from diffad.evidence import Evidence
 from diffad.robustness import reading, tables
 from diffad.robustness.reading import RobustnessRecords
 from diffad.run_record import EvaluationSettings, RunScores
@@ -143,34 +148,87 @@ def test_runs_on_the_same_images_stand_side_by_side():
         reading.side_by_side({}, METHODS)
 
 
-SMALL, LARGE, UNSURE = Interval(-0.01, -0.03, 0.01), Interval(-0.3, -0.4, -0.2), Interval(-0.06, -0.1, -0.02)
+def changed_table(changes, method="one_step"):
+    """As `changes_between` gives it: a row a rate of contamination, each with its change and an interval 2 points wide."""
+    return pd.DataFrame(
+        {
+            "condition": rate,
+            "method": method,
+            **dict.fromkeys(("estimate", "low", "high"), 0.8 + change),
+            "change": change,
+            "change_low": change - 0.01,
+            "change_high": change + 0.01,
+        }
+        for rate, change in changes.items()
+    )
 
 
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ([SMALL, SMALL], tables.HOLDS),
-        ([LARGE, LARGE], tables.FAILS),
-        ([SMALL, LARGE], tables.IN_PART),
-        ([UNSURE], tables.IN_PART),
-    ],
-)
-def test_the_word_for_changes(changes, word):
-    assert tables.of_changes(changes) == word
+def test_an_attack_on_both_kinds_knows_its_change_and_one_on_a_single_kind_has_none(records):
+    table = tables.attack_curves(records)
+    row = tables.at(table, panel=tables.BOTH, strength="8")
+    assert row["change"] == pytest.approx(row["estimate"] - tables.at(table, strength="0")["estimate"])
+    assert np.isnan(tables.at(table, panel=tables.ANOMALIES, strength="8")["change"])
 
 
-def test_the_words_for_attacks_alarms_and_the_whole():
-    above, below, unsure = Interval(0.7, 0.6, 0.8), Interval(0.1, 0.0, 0.2), Interval(0.55, 0.45, 0.6)
-    assert [tables.of_attacks(each) for each in ([above], [above, below], [unsure], [below])] == [
-        tables.HOLDS,
-        tables.IN_PART,
-        tables.FAILS,
-        tables.FAILS,
+def test_a_claim_has_a_row_a_disturbance_and_the_outcomes_of_its_rule(records):
+    trainings = {
+        "digit 4": changed_table({"0": 0.0, "0.05": -0.2, "0.1": -0.05}),
+        "digit 8": changed_table({"0": 0.0, "0.1": -0.02}),
+        "digit 9": changed_table({"0": 0.0, "0.05": -0.3}),  # its highest rate is not yet recorded
+    }
+    found = tables.disturbances(
+        {"A": tables.noise_curves(records, METHODS), "B": tables.noise_curves(records, METHODS)},
+        {"A": tables.attack_curves(records)},
+        trainings,
+        "one_step",
+        ["gaussian-20", "jpeg-90"],
+        8,
+    )
+    places = list(zip(found["part"], found["data"], found["disturbance"], strict=True))
+    assert places == [
+        ("noise", "A", "Gaussian noise 20"),
+        ("noise", "A", "JPEG 90"),
+        ("noise", "B", "Gaussian noise 20"),
+        ("noise", "B", "JPEG 90"),
+        ("attacks", "A", "attacked within 8 grey levels"),
+        ("contaminated training", "digit 4", "10 % anomalies in training"),
+        ("contaminated training", "digit 8", "10 % anomalies in training"),
     ]
-    assert [tables.of_alarms(each, 0.05) for each in ([0.1], [0.04, 0.5], [0.5])] == [
-        tables.HOLDS,
-        tables.IN_PART,
-        tables.FAILS,
-    ]
-    assert tables.overall([tables.FAILS, tables.FAILS]) == tables.FAILS
-    assert tables.overall([tables.HOLDS, tables.FAILS]) == tables.IN_PART
+    outcomes = [str(each) for each in found["outcome"]]
+    assert outcomes == [*["contradicts", "supports"] * 2, "contradicts", "cannot be told", "supports"]
+    knn = tables.disturbances(
+        {"A": tables.noise_curves(records, METHODS)},
+        {"A": tables.attack_curves(records)},
+        {},
+        "knn",
+        ["jpeg-10"],
+        8,
+    )
+    assert [str(each) for each in knn["outcome"]] == ["supports"], (
+        "an attack on another score is none on this"
+    )
+
+
+def test_the_recorded_runs_are_judged_as_the_page_of_claims_judges_them():
+    """The chapter and the page of claims read the same records, each in its own way."""
+    methods = ["one_step", "denoiser_profile"]
+    evidence = Evidence()
+    runs = {
+        path.parent.name: reading.read_robustness(path.parent)
+        for path in sorted(Path("results/robustness/cpu").glob("*/noise"))
+    }
+    noise = {name: tables.noise_curves(each, methods) for name, each in runs.items()}
+    attacks = {name: tables.attack_curves(each) for name, each in runs.items() if "attack" in each.records}
+    conditions = list(evidence_of_runs.MIDDLE_NOISE)
+    found = pd.concat([tables.disturbances(noise, attacks, {}, method, conditions, 8) for method in methods])
+    for part, findings in (("noise", evidence_of_runs.noise), ("attacks", evidence_of_runs.attacks)):
+        theirs = sorted((each.value.estimate, str(each.outcome)) for each in findings(evidence))
+        here = found[found["part"] == part]
+        ours = sorted(zip(here["change"], map(str, here["outcome"]), strict=True))
+        assert [word for _, word in ours] == [word for _, word in theirs]
+        np.testing.assert_allclose([number for number, _ in ours], [number for number, _ in theirs])
+
+
+def test_the_word_for_false_alarms():
+    words = [str(tables.of_alarms(each, 0.05)) for each in ([0.1], [0.04, 0.5], [0.5])]
+    assert words == ["holds", "holds in part", "does not hold"]

@@ -106,13 +106,16 @@ def transfer_matrix(table: pd.DataFrame, label: str = "AUROC in %") -> Figure:
     return figure
 
 
-def changed_images(clean: np.ndarray, changed: np.ndarray, titles: Sequence[str], largest: int) -> Figure:
+def changed_images(
+    clean: np.ndarray, changed: np.ndarray, titles: Sequence[str], largest: int, heading: str = ""
+) -> Figure:
     """Originals, what an attack made of them, and the difference, an image a column.
 
     Args:
         clean, changed: uint8 (n, height, width, 1 or 3).
         titles: n short strings.
         largest: grey levels that the scale of the difference ends at; mean over channels is shown.
+        heading: above all titles, such as what they count and where the line of alarm lies.
     """
     if not (clean.shape == changed.shape and len(clean) == len(titles) > 0 and largest > 0):
         raise ValueError(
@@ -131,7 +134,9 @@ def changed_images(clean: np.ndarray, changed: np.ndarray, titles: Sequence[str]
     for each in axes.flat:
         each.set(xticks=[], yticks=[])
         each.spines[:].set(visible=True, color="0.7", linewidth=0.5)
-    figure.colorbar(drawn, ax=axes[2, :], pad=0.01, aspect=8, label="levels")
+    figure.colorbar(drawn, ax=axes[2, :], pad=0.01, aspect=8, label="grey levels")
+    if heading:
+        figure.suptitle(heading, fontsize=9)
     return figure
 
 

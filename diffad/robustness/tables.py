@@ -3,7 +3,7 @@
 noise_curves, alarm_curves, attack_curves   long tables for `diffad.figures.robustness.strength_curves`
 transfer_table                              who judges whose attacked images
 change_summary, wide, percent_cells         what is printed
-verdicts                                    the claim in four parts, each by a rule that is fixed here
+disturbances                                what claim C6 is judged by, with the rule of `diffad.claims`
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from diffad.bootstrap import Interval
+from diffad.claims import ROBUST_MARGIN, Outcome, Verdict, is_above, verdict_of
 from diffad.figures.style import method_title
 from diffad.robustness.noise import NOISE
 from diffad.robustness.reading import (
@@ -31,9 +32,9 @@ BOTH, ANOMALIES, NORMALS, CONTROL = (
     "normal images alone",
     "random noise, same size",
 )
-TOLERATED = 0.05  # AUROC that a robust score may lose
-HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
+NOISE_PART, ATTACKS_PART, TRAINING_PART = "noise", "attacks", "contaminated training"  # of claim C6
 ENDS = ["estimate", "low", "high"]
+CHANGE = ["change", "change_low", "change_high"]
 
 
 # --- long tables ---
@@ -72,7 +73,8 @@ def alarm_curves(records: RobustnessRecords, methods: Sequence[str], rate: float
 
 def attack_curves(records: RobustnessRecords) -> pd.DataFrame:
     """AUROC of each attacked score, judged by itself, against epsilon; a panel for each of BOTH, ANOMALIES, NORMALS and
-    CONTROL.
+    CONTROL. Where both kinds of images are changed, change, change_low and change_high are against clean images, paired;
+    they are NaN where one kind alone is attacked.
     """
     record, scores = records.records["attack"], records.scores["attack"]
     conditions = attack_conditions(record)
@@ -95,7 +97,7 @@ def attack_curves(records: RobustnessRecords) -> pd.DataFrame:
 
 
 def _ends(table: pd.DataFrame) -> list[dict]:
-    return table[ENDS].to_dict("records")
+    return table[[*ENDS, *CHANGE]].to_dict("records")
 
 
 def transfer_table(records: RobustnessRecords, methods: Sequence[str], epsilon: int) -> pd.DataFrame:
@@ -155,7 +157,7 @@ def flagged_table(records: RobustnessRecords, rate: float) -> pd.DataFrame:
 
 def percent_cells(row: Mapping | pd.Series, sign: bool = False, of: str = "") -> str:
     """ "93.3 (90.1, 95.8)", or with a sign; `of` is "" or "change"."""
-    keys = ("change", "change_low", "change_high") if of else ENDS
+    keys = CHANGE if of else ENDS
     estimate, low, high = (100 * row[key] for key in keys)
     first = f"{estimate:+.1f}" if sign else f"{estimate:.1f}"
     return one_line(f"{first} ({low:.1f}, {high:.1f})")
@@ -233,31 +235,56 @@ def rate_table(table: pd.DataFrame, title: str) -> pd.DataFrame:
 # --- the claim ---
 
 
-def of_changes(changes: Sequence[Interval], tolerated: float = TOLERATED) -> str:
-    """Whether a score may be called robust from how its AUROC changed, each with its interval.
+def disturbances(
+    noise: Mapping[str, pd.DataFrame],
+    attacks: Mapping[str, pd.DataFrame],
+    trainings: Mapping[str, pd.DataFrame],
+    method: str,
+    conditions: Sequence[str],
+    epsilon: int,
+) -> pd.DataFrame:
+    """What claim C6 is judged by for one method: a row a disturbance, with the outcome by the rule of `diffad.claims`.
 
-    "holds" where no interval reaches below -tolerated, "does not hold" where all lie below it, else "holds in part".
+    Args:
+        noise, attacks: name of the data -> table of `noise_curves` or `attack_curves`.
+        trainings: name of the data -> table of `diffad.robustness.reading.changes_between`, conditions being rates. Of those
+            with the highest rate of all this rate counts; others are left out.
+        method: whose rows are taken.
+        conditions: names of the noises that count, such as "jpeg-50".
+        epsilon: of the attack that counts, in grey levels.
+
+    Returns:
+        Columns part, data, disturbance, condition, estimate, low, high, change, change_low, change_high (AUROC in [0, 1],
+        and minus that on clean images or after clean training), outcome (an `Outcome`).
     """
-    if all(each.low > -tolerated for each in changes):
-        return HOLDS
-    return FAILS if all(each.high < -tolerated for each in changes) else IN_PART
+    highest = max((float(each) for table in trainings.values() for each in table["condition"]), default=0.0)
+    rows = []
+    for data, table in noise.items():
+        for condition in conditions:
+            row = at(table, method=method, condition=condition)
+            rows.append((NOISE_PART, data, f"{row['panel']} {row['strength']}", row))
+    for data, table in attacks.items():
+        if method in set(table["method"]):
+            row = at(table, method=method, panel=BOTH, strength=str(epsilon))
+            rows.append((ATTACKS_PART, data, f"attacked within {epsilon} grey levels", row))
+    for data, table in trainings.items():
+        last = table[(table["method"] == method) & (table["condition"].astype(float) == highest)]
+        if len(last) and highest > 0:
+            text = f"{100 * highest:g} % anomalies in training"
+            rows.append((TRAINING_PART, data, text, last.iloc[0]))
+    return pd.DataFrame(
+        [
+            {"part": part, "data": data, "disturbance": text, "condition": row.get("condition", "")}
+            | {key: float(row[key]) for key in (*ENDS, *CHANGE)}
+            | {"outcome": is_above(change(row), -ROBUST_MARGIN)}
+            for part, data, text, row in rows
+        ]
+    )
 
 
-def of_attacks(aurocs: Sequence[Interval]) -> str:
-    """Whether a score under attack is above chance: in every case, in some, or in none, beyond its interval."""
-    above = [each.low > 0.5 for each in aurocs]
-    return HOLDS if all(above) else IN_PART if any(above) else FAILS
-
-
-def of_alarms(rates: Sequence[float], promised: float) -> str:
+def of_alarms(rates: Sequence[float], promised: float) -> Verdict:
     """Whether false alarms stay within twice the promised rate: in every case, in some, or in none."""
-    within = [rate <= 2 * promised for rate in rates]
-    return HOLDS if all(within) else IN_PART if any(within) else FAILS
-
-
-def overall(verdicts: Sequence[str]) -> str:
-    """The word for several parts of one claim: theirs where they agree, else "holds in part"."""
-    return verdicts[0] if len(set(verdicts)) == 1 else IN_PART
+    return verdict_of([Outcome.SUPPORTS if rate <= 2 * promised else Outcome.CONTRADICTS for rate in rates])
 
 
 def change(row: Mapping | pd.Series) -> Interval:

@@ -74,6 +74,10 @@ def test_changed_images_show_the_signed_difference(channels):
     draw(figure)
     shown = [axis.images[0].get_array() for axis in figure.axes[8:12]]
     assert [each.mean() for each in shown] == [-4, 4, 4, 4] and figure.axes[8].images[0].get_clim() == (-8, 8)
+    assert figure.axes[-1].get_ylabel() == "grey levels" and figure.get_suptitle() == ""
+    headed = figures.changed_images(clean, changed, ["26 to 46"] * 4, 8, "alarm above 27")
+    assert headed.get_suptitle() == "alarm above 27"
+    assert_no_overlap(texts_of(headed), draw(headed))
     with pytest.raises(ValueError, match="expected equally many"):
         figures.changed_images(clean, changed, ["normal"], 8)
 
