@@ -32,10 +32,10 @@ def task_table(results: GroupResults) -> pd.DataFrame:
     return one_header(table)
 
 
-def best_method(results: GroupResults, methods: Sequence[str]) -> str:
-    """The one of `methods` with the highest mean over the tasks."""
-    averages = means(results)
-    return max(methods, key=lambda method: averages[method].estimate)
+def best_method(results: GroupResults, methods: Sequence[str], task: str = MEAN_OVER_GROUPS) -> str:
+    """The one of `methods` with the highest mean over the tasks, or on one of them."""
+    metric = results.metrics[0]
+    return max(methods, key=lambda method: results.interval(metric, method, task).estimate)
 
 
 def parts_table(
@@ -63,17 +63,25 @@ def parts_table(
 
 
 def verdict_table(
-    results: GroupResults, methods: Sequence[str], references: Mapping[str, str]
+    results: GroupResults,
+    methods: Sequence[str],
+    references: Mapping[str, str],
+    task: str = MEAN_OVER_GROUPS,
 ) -> pd.DataFrame:
     """Whether each of `methods` is better than each reference: a row a pair, with the paired difference of the means over
-    the tasks.
+    the tasks, or on one of them.
 
-    references: what it is for a reader, such as "best baseline of all" -> method.
+    references: what it is for a reader, such as "best baseline of all" -> method. References that are one and the same
+        method share a row.
     """
+    labels = {}
+    for label, other in references.items():
+        labels.setdefault(other, []).append(label)
     rows = []
     for method in methods:
-        for label, other in references.items():
-            difference = results.difference(results.metrics[0], method, other, MEAN_OVER_GROUPS)
+        for other, names_of in labels.items():
+            label = " and ".join(names_of)
+            difference = results.difference(results.metrics[0], method, other, task)
             names = (method_title(method), f"{label}: {method_title(other)}")
             rows.append((*names, one_line(difference.percent()), verdict(difference)))
     columns = ["score", "against", "difference, points", "C1: diffusion is better"]

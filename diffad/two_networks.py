@@ -29,6 +29,11 @@ WAYS = (  # of asking a network
     "denoiser_activations",
     "denoiser_profile",
 )
+JUDGED = (
+    "one_step",
+    "partial_diffusion",
+    "denoiser_profile",
+)  # the paper's two scores and the book's reading
 OPERATIONS = "operations a training, 10^12"
 
 

@@ -12,6 +12,7 @@ from diffad.evaluation import MEAN_OVER_GROUPS
 from diffad.joined_tasks import DataSet, evaluate_joined, joined_tasks
 from diffad.records import DataDescription, EvaluationSettings, RunScores, new_record, write_record
 from diffad.tables import one_line, verdict
+from diffad.tasks import evaluate_tasks
 
 DATA = DataSet("x", "X", ("plain", "transformer"), "x")
 LABELS = np.repeat([0, 1], 40)
@@ -106,3 +107,27 @@ def test_verdicts_compare_each_method_with_each_reference(results_folder):
     difference = results.difference("auroc", "unet/one_step", "dit/one_step", MEAN_OVER_GROUPS)
     assert list(table["C1: diffusion is better"]) == [verdict(difference), "cannot be told"]
     assert table["against"].iloc[0].startswith("best of all: ")
+
+
+def test_references_that_are_one_method_share_a_row_and_a_task_can_be_judged_alone(results_folder):
+    results = evaluate_joined(DATA, joined_tasks(DATA, results_folder), ["unet/one_step", "dit/one_step"])
+    references = {"best of three": "dit/one_step", "best of all": "dit/one_step"}
+    table = task_tables.verdict_table(results, ["unet/one_step"], references, "cat")
+    assert len(table) == 1 and table["against"].iloc[0].startswith("best of three and best of all: ")
+    difference = results.difference("auroc", "unet/one_step", "dit/one_step", "cat")
+    assert table["difference, points"].iloc[0] == one_line(difference.percent())
+
+
+def test_the_best_method_of_one_task_may_be_another_than_of_all():
+    noise = np.random.default_rng(0).normal(size=LABELS.size)
+    tasks = {
+        name: RunScores(
+            LABELS,
+            np.where(LABELS, "other", name),
+            {"even": 2 * LABELS + noise, "uneven": height * LABELS + noise},
+        )
+        for name, height in (("cat", 4), ("dog", -4))
+    }
+    results = evaluate_tasks(tasks, ["even", "uneven"], num_resamples=5)
+    assert task_tables.best_method(results, ["even", "uneven"]) == "even"
+    assert task_tables.best_method(results, ["even", "uneven"], "cat") == "uneven"
