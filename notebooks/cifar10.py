@@ -344,6 +344,8 @@ for key, value in {
     "c2-better": len(separated),
     "c2-worse": len(inverted),
     "tasks": len(runs),
+    "networks-one-step": differences["one_step"].percent(),
+    "networks-profile": differences["denoiser_profile"].percent(),
 }.items():
     glue(f"cifar10-{key}", value, display=False)
 

@@ -621,3 +621,64 @@ display(Markdown(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=Tr
 # :class: dropdown
 # Because hiding it would hide that the trained model is far from what its own idea can do in a better space. It is marked, and the tables, on which nothing was tuned, say what the lead is worth.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: thirty files, or fifteen?
+# :label: ex-embeddings-draws
+# Each of fifteen categories is there twice, embedded by two networks. Differences of two methods on both embeddings of a category are
+# correlated by 0.5. How much wider is the interval of their mean than thirty unrelated files would make it? And if both embeddings always
+# agree?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-embeddings-draws
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/embeddings.py
+# :pyobject: widening
+# ```
+#
+# At a correlation of 1 the second embedding tells nothing new, and thirty files are fifteen. Resampling both as one draw, as this page
+# does, gets the width right without knowing the correlation.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: won, tied, lost
+# :label: ex-embeddings-tally
+# Write `tally(differences, quantile)`: on how many files does one method win, tie and lose against another, where a win takes an interval
+# over the splits that lies above zero?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-embeddings-tally
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/embeddings.py
+# :pyobject: tally
+# ```
+#
+# For five splits the quantile of a 95 % interval is 2.78, and not the 1.96 of the normal distribution: five values tell little of their own
+# spread. A tie is a file on which these splits do not decide.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: the best of 250 variants
+# :label: ex-embeddings-best
+# All variants of a detector are equally good; on one test set their results differ by luck. By how much is the best of 10, or of 250,
+# praised too highly, in standard deviations of one result? What if the variants are so alike that their results are correlated by 0.9?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-embeddings-best
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/embeddings.py
+# :pyobject: optimism_of_the_best
+# ```
+#
+# The more is tried, the more luck is taken for skill, even if slowly. Variants that are nearly the same share their luck, and then choosing
+# among them flatters less, though never nothing. Data that played no part in the choice are the only sure remedy.
+# :::

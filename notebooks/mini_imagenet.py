@@ -374,3 +374,65 @@ display(
 # It says that the difference may be zero, and may also be as large as its ends. To show that two methods are as good as equal, the whole
 # interval must lie within what one would still call equal, and that takes more test images.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: how many images show that nothing was lost?
+# :label: ex-mini-margin
+# The interval of a difference reaches from 4 points below zero to 4 above it. You would call two points *no significant loss*. How many
+# times as many test images does it take, if the estimate stays at zero? And if an interval of three points to each side is to lie within
+# half a point?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mini-margin
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mini_imagenet.py
+# :pyobject: times_as_many_images
+# ```
+#
+# A narrower margin is paid for in squares. Take the widths from the table of differences above and ask for which of them two points had a
+# chance to be shown. It takes as many images again if the estimate is not exactly zero.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: an equal budget
+# :label: ex-mini-budget
+# Write `equal_compute_updates(operations, batch_size, num_updates, other_operations, other_batch_size)`: how many updates another network
+# can make with the operations that one training took.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mini-budget
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mini_imagenet.py
+# :pyobject: equal_compute_updates
+# ```
+#
+# Images seen are not mentioned: the cheaper network sees more of them. Rounded down, a budget is kept to within one update, which is why
+# the page may insist that both trainings cost the same to within 2 %.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: the luck of one training
+# :label: ex-mini-luck
+# One architecture is better than another by as much as trainings of one and the same differ (one standard deviation). Each is trained once,
+# and they are compared on so many images that these leave no doubt. How often does the worse one win? How often with three trainings of
+# each, and with ten?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mini-luck
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mini_imagenet.py
+# :pyobject: worse_one_wins
+# ```
+#
+# The intervals of this page are over test images, so this doubt comes on top of them. Trainings buy certainty slowly: by the square root of
+# their number.
+# :::

@@ -331,6 +331,8 @@ display(
         f"{100 * lower:.0f} % of the corrupted digits have a *smaller* error than the median clean digit."
     )
 )
+glue(f"{edition.dataset}_networks_one_step", differences["one_step"].percent(), display=False)
+glue(f"{edition.dataset}_networks_profile", differences["denoiser_profile"].percent(), display=False)
 glue(f"{edition.dataset}_headline", means[headline].percent(), display=False)
 against_paper = results.difference("auroc", "one_step", best_paper, "mean")
 glue(f"{edition.dataset}_c1", tables.verdict(against_paper), display=False)

@@ -346,3 +346,64 @@ display(
 # It often does: the maximum or a high quantile of the map asks for the worst place instead of the whole. But with a network that has seen few
 # images the worst place of a good image is bad, too.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: how bad must a scratch be?
+# :label: ex-mvtec-share
+# A scratch covers 2 % of the pixels. How many times the usual error must it have there to raise the mean error of the image by a tenth? And
+# if it covers 0.2 %?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mvtec-share
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mvtec.py
+# :pyobject: factor_needed
+# ```
+#
+# Set the share of pixels on a defect in the table above against the spread of good images: it tells how bad a defect must be to stand out
+# in the mean.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: ask the worst pixels only
+# :label: ex-mvtec-worst
+# Write `worst_share_score(maps, share)`: the mean error over the worst share of each image's pixels. Which two scores stand at the ends, at
+# a share of 1 and at a tiny one?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mvtec-worst
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mvtec.py
+# :pyobject: worst_share_score
+# ```
+#
+# At 1 it is the mean of the image, at a tiny share its maximum. Which pixels are the worst is for each image to say: a line drawn over all
+# images together would make the score of one depend on the others.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: does the worst place give a defect away?
+# :label: ex-mvtec-spots
+# Draw errors of pixels for good images that differ as a whole by 15 %, and put a defect with three times the error on 2 % of the pixels of
+# as many others. What is the AUROC by the worst share, from 1 down to 2 %? Then give every image, good or defective, another small spot
+# with four times the error.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-mvtec-spots
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/mvtec.py
+# :pyobject: auroc_by_worst_share
+# ```
+#
+# The smaller the share, the clearer the defect, as long as nothing else is bad. With a bad spot in every image the spot fills the small
+# share, and a larger one, which holds both, does better. A network that has seen few images has such spots: edges, a thread, a label.
+# :::

@@ -656,3 +656,65 @@ display(
 # :class: dropdown
 # It is safe from this attack. Nobody attacked *it*: a detector with gradients, or with scores that can be asked for often enough, can be attacked itself.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: why an attack is worse than noise
+# :label: ex-robustness-linear
+# A score is a weighted sum of the pixels. How far can it be moved if each pixel may change by $\varepsilon$, and how far does a change by
+# $\varepsilon$ with signs at random move it, as a standard deviation? What is the ratio if all weights are equally large, for 28 x 28 grey
+# pixels and for 32 x 32 in colour?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-robustness-linear
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/robustness.py
+# :pyobject: attack_over_noise
+# ```
+#
+# Many small pushes that all agree add up like the number of pixels, random ones like its root. So the larger an image, the further an
+# attack is ahead of noise of the same size, and a test with noise alone says little about an attack.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: a step, and back into the ball
+# :label: ex-robustness-step
+# Write `projected_step(pixels, originals, gradient, size, epsilon)`: one step of {eq}`eq-projected-step` for an image that is pushed up,
+# without the rounding.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-robustness-step
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/robustness.py
+# :pyobject: projected_step
+# ```
+#
+# The ball and the range of pixels are both boxes, so the nearest point that is in both is found pixel by pixel. The sign gives each pixel
+# the same say: with the gradient itself, most pixels would hardly move.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: an AUROC that stands still
+# :label: ex-robustness-alarms
+# Scores of normal images are standard normal, anomalies lie two standard deviations higher, and the line is drawn for 5 % of false alarms.
+# Noise now lifts the scores of *all* images by one, or by two. What become AUROC and false alarms?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-robustness-alarms
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/robustness.py
+# :pyobject: auroc_and_false_alarms
+# ```
+#
+# AUROC compares images under the same noise with each other, so what lifts all of them alike cannot change it. The line was drawn without
+# the noise. The tables of AUROC and of false alarms above show the same on real scores: find a score whose first hardly changes and whose
+# second does.
+# :::
