@@ -21,7 +21,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 from diffad.bootstrap import Interval, percentile_interval
 
-MADE_UP = "made up"
+MADE_UP = "random numbers (control)"
+TOLD, WITH_CAUTION, NOTHING = "told", "with caution", "nothing"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,20 @@ class Importance:
     def ranked(self) -> list[str]:
         """Settings by their share, the largest first."""
         return sorted(self.shares, key=lambda name: -self.shares[name].estimate)
+
+    def strongest(self) -> str:
+        """The setting with the largest share, the control left out."""
+        return next(name for name in self.ranked() if name != MADE_UP)
+
+    def trust(self) -> str:
+        """How far the shares may be believed, by what the forest explains of runs that it has not seen.
+
+        NOTHING where that is less than the largest share alone: what cannot be predicted cannot be attributed.
+        WITH_CAUTION where its interval reaches down to 0, so that it may be nothing. TOLD otherwise.
+        """
+        if self.r_squared.estimate < self.shares[self.strongest()].estimate:
+            return NOTHING
+        return TOLD if self.r_squared.low > 0 else WITH_CAUTION
 
 
 def total_shares(

@@ -23,10 +23,10 @@
 #
 # ::::{admonition} What you will learn
 # :class: tip
-# - how to ask about eight settings with a few dozen trainings;
+# - how to ask about many settings with a few dozen trainings;
 # - which settings the *training loss* depends on, and which the *detector*;
 # - how large the noise floor is: what another seed changes;
-# - how far a picture of importance can be trusted.
+# - how a share of the variance is computed, and how far a picture of such shares can be trusted.
 #
 # *Before this:* [MNIST-C](mnist_c.ipynb), [the noise schedule](noise_schedule.ipynb). *Time to read:* 12 minutes.
 # ::::
@@ -46,7 +46,7 @@ from myst_nb import glue
 from diffad import ablation_tables, sensitivity_tables, tables
 from diffad.figures import ablations as figures
 from diffad.figures.style import use_style
-from diffad.importance import MADE_UP, total_shares
+from diffad.importance import MADE_UP, NOTHING, WITH_CAUTION, total_shares
 from diffad.sensitivity import DEFAULT, DESIGN, SETTINGS, as_features, level_rows, read_sensitivity
 
 # %% tags=["parameters"]
@@ -69,21 +69,56 @@ display(
     )
 )
 display(sensitivity_tables.settings_table())
+display(
+    Markdown(
+        f"These {len(SETTINGS)} are settings of a training. The *noise level* is one more, of the score alone: every trained network was asked at all {len(levels)} levels, "
+        "so it is free to change afterwards."
+    )
+)
 
 # %% [markdown]
 # ## One at a time
 #
 # The plain way: keep everything at its default, change one setting, look. A band shows the range of the default over its
-# seeds: what lies within is no finding.
+# seeds, and the line within it their mean: what lies within the band is no finding.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean AUROC of two scores against each setting, all others at their default (ringed). Bands: lowest to highest of the default's trainings from different seeds.", "name": "fig-sensitivity-one"}, "image": {"alt": "Seven small panels, one for each setting, with a line for the reconstruction error and one for the denoiser's profile, and two horizontal bands for the spread over seeds."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean AUROC of two scores against each setting, all others at their default. Ring: the default, trained from the seed that all changes share. Bands: lowest to highest of the default's trainings from several seeds; thin line: their mean.", "name": "fig-sensitivity-one"}, "image": {"alt": "Seven small panels, one for each setting, with a line for the reconstruction error and one for the denoiser's profile, and two horizontal bands for the spread over seeds."}}
 results = {"partial diffusion": "partial_diffusion", "denoiser's profile": headline}
 panels = sensitivity_tables.one_at_a_time(table, results)
 floors = {
-    title: (100 * defaults[method].min(), 100 * defaults[method].max()) for title, method in results.items()
+    title: tuple(
+        float(100 * each)
+        for each in (defaults[method].min(), defaults[method].mean(), defaults[method].max())
+    )
+    for title, method in results.items()
 }
 figures.one_at_a_time(
     panels, floors, "mean AUROC in %", {each.title: each.default for each in SETTINGS.values()}
+)
+
+# %% tags=["hide-input"]
+changed = table[~table["kind"].isin([DEFAULT, DESIGN])]
+text = "Every change was trained from the seed of the ringed default, so both share that seed's luck. "
+for title, method in results.items():
+    ring, (low, mean, high) = 100 * table.loc[f"{DEFAULT}-0", method], floors[title]
+    place = int((defaults[method] < table.loc[f"{DEFAULT}-0", method]).sum()) + 1
+    where = (
+        "the lowest"
+        if place == 1
+        else "the highest"
+        if place == len(defaults)
+        else f"number {place} from below"
+    )
+    below, above = int((100 * changed[method] < low).sum()), int((100 * changed[method] > high).sum())
+    text += (
+        f"For *{title}* the ring is {where} of {len(defaults)} seeds, {abs(ring - mean):.1f} points {'below' if ring < mean else 'above'} their mean, and "
+        f"{below} of {len(changed)} changes lie below the band and {above} above it. "
+    )
+display(
+    Markdown(
+        text
+        + "So a change is a finding only where it lies outside the band *and* far from its ring: within the band, another seed does as much, and near the ring the change has done little."
+    )
 )
 
 # %% [markdown]
@@ -92,11 +127,63 @@ figures.one_at_a_time(
 #
 # ## All at once
 #
-# A Sobol sequence fills the ranges evenly. A random forest {cite:p}`breiman2001` then learns to predict a result from the settings, and each setting is
-# shuffled among trainings that the forest has not seen: by how much does the prediction get worse? Half of that rise of the squared
-# error, as a share of the variance, is the setting's total share, its interactions included {cite:p}`homma1996,hutter2014`.
+# 1. **A design.** The settings of these trainings follow a Sobol sequence: points that fill all ranges evenly, with fewer gaps and clumps than
+#    random draws.
+# 2. **A prediction.** A random forest {cite:p}`breiman2001` learns to predict a result, such as an AUROC, from the settings. It is the mean of
+#    many decision trees, each grown on other trainings.
+# 3. **A shuffle.** Among trainings that the forest has *not* seen, the values of one setting are dealt out anew. Whatever the setting
+#    did for the prediction is lost, alone or together with others, and the squared error rises.
+# 4. **A share.** Half of that rise, divided by the variance of the result, is the setting's *total share*
+#    {cite:p}`homma1996,hutter2014`.
+# 5. **An interval.** All of it is done again on trainings drawn with replacement. Other draws give other shares; 95 % of them lie in the
+#    interval.
+#
+# ### A case whose answer is known
+#
+# Let three settings $a$, $b$, $c$ be drawn evenly between 0 and 1, and let the result be $2a + b$. Then $c$ does nothing, and a perfect forest
+# predicts without an error. What remains after a shuffle is that shuffle's doing:
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What matters: the share of the variance that each setting accounts for, interactions included, in four results. Bars: mean over forests fitted to resampled trainings, each judged on trainings that it has not seen; whiskers: 95 % of them. The grey bar is a setting made up of random numbers.", "name": "fig-sensitivity-importance"}, "image": {"alt": "Four panels of horizontal bars with whiskers, a row a setting and a last grey row for random numbers. The numbers stand in the table below."}}
+# %% tags=["hide-input"]
+rng = np.random.default_rng(0)
+example = pd.DataFrame(rng.uniform(size=(200_000, 3)), columns=["a", "b", "c"])
+
+
+def known(settings):
+    return 2 * settings["a"] + settings["b"]
+
+
+variance = known(example).var()
+rises = {
+    name: np.square(known(example.assign(**{name: rng.permutation(example[name])})) - known(example)).mean()
+    for name in example
+}
+rows = {
+    name: {
+        "error after the shuffle": f"{rise:.3f}",
+        "half of it": f"{rise / 2:.3f}",
+        "variance of the result": f"{variance:.3f}",
+        "total share, %": f"{100 * rise / 2 / variance:.0f}",
+    }
+    for name, rise in rises.items()
+}
+display(tables.one_header(pd.DataFrame.from_dict(rows, orient="index").rename_axis("setting")))
+
+# %% [markdown]
+# Twice the factor is four times the variance: $a$ makes four fifths of it, $b$ one fifth. Why half? A dealt-out $a$ is another draw of $a$, and the
+# difference of two draws has twice the variance of one.
+#
+# Real forests are not perfect, and trainings are few. So three things will look odd below:
+#
+# - **A share below 0.** The shuffle happened to make the prediction better. That is chance; read it as 0.
+# - **Shares that do not add up to 100 %.** An interaction counts for each setting that has a part in it, and what the forest does not explain
+#   counts for none.
+# - **A forest that explains less than 0 %.** It predicts worse than somebody who always says the mean. Then no share means anything.
+#
+# A *control* runs along: a setting of random numbers, which cannot matter. What it gets, chance gives.
+#
+# ### The settings of a training
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What matters: the share of the variance that each setting accounts for, interactions included, in four results. Bars: mean over forests fitted to resampled trainings, each judged on trainings that it has not seen; whiskers: 95 % of them. The last row is a control: a setting of random numbers.", "name": "fig-sensitivity-importance"}, "image": {"alt": "Four panels of horizontal bars with whiskers, a row a setting and a last row for random numbers. The numbers stand in the table below."}}
 names = list(SETTINGS)
 tested = (table["kind"] == DESIGN).to_numpy()
 rows = level_rows(table, levels)
@@ -129,18 +216,26 @@ display(sensitivity_tables.importance_table(importance, titles))
 first = {
     result: [titles[name] for name in each.ranked() if name != MADE_UP and each.shares[name].low > 0]
     for result, each in importance.items()
+    if each.trust() != NOTHING
 }
+untold = [result for result, each in importance.items() if each.trust() == NOTHING]
 display(
     Markdown(
-        "Shares in %, with 95 % intervals. Settings whose interval lies above 0: "
+        "Shares in %, with 95 % intervals. The last row is the share of the variance that a forest explains of trainings that it has not seen: 100 % is perfect, "
+        "0 % no better than their mean. Read it first: what it cannot predict, it cannot explain. "
+        + (
+            f"For *{'*, *'.join(untold)}* it explains less than its largest share alone, so nothing can be attributed there, whatever the other rows say. "
+            if untold
+            else ""
+        )
+        + "Settings whose interval lies above 0: "
         + "; ".join(f"for *{result}* {', '.join(found) or 'none'}" for result, found in first.items())
-        + ". The last row says how well a forest predicts a training that it has not seen: what it cannot predict, it cannot explain."
+        + "."
     )
 )
 
 # %% [markdown]
-# The *noise level* is a setting of the score alone: every trained network was asked at all six, so it is free to change
-# afterwards. The *profile* uses all levels, so it has no such setting.
+# The *profile* uses all noise levels, so the level is no setting of it.
 #
 # ## The floor under everything
 #
@@ -157,11 +252,24 @@ quantities = {
 floor = sensitivity_tables.floor_table(quantities, table["kind"])
 display(tables.one_header(floor))
 ratios = sensitivity_tables.floor_ratios(quantities, table["kind"])
+above = [title for title, (_, _, share) in ratios.items() if share.high > 1]
+one_level_seeds = ratios["error at t/T = 0.1, AUROC"][0]
+display(
+    Markdown(
+        "Standard deviation over seeds of the default and over the design (AUROC in points); and the range that the design spans. The share of the variance "
+        f"that a seed alone makes is the square of the ratio of both. Its interval is wide: it comes from {len(defaults)} and {len(design)} trainings. "
+        + (
+            f"For *{'*, *'.join(above)}* it reaches beyond 100 %: with so few seeds it cannot be ruled out that seeds alone scatter as much as all settings together. "
+            if above
+            else ""
+        )
+        + f"The error at one level has a standard deviation of {one_level_seeds:.1f} points over seeds, so two trainings that differ in nothing else lie about "
+        f"{2**0.5 * one_level_seeds:.1f} points apart (the square root of 2 times that). Keep it in mind wherever one training of each setting is compared."
+    )
+)
 
 # %% [markdown]
-# Standard deviation over seeds of the default and over the design (AUROC in points); and the range that the design spans. The share of the
-# variance that a seed alone makes has a wide interval: it comes from a few trainings, and the spread over seeds need not be the same
-# everywhere in the design.
+# The spread over seeds need not be the same everywhere in the design: it was measured at the default alone.
 #
 # ## Does a lower loss find more?
 
@@ -214,17 +322,22 @@ display(
 
 # %% tags=["hide-input"]
 one_level = importance["error at one level, AUROC"]
-strongest = {
-    result: next(name for name in each.ranked() if name != MADE_UP) for result, each in importance.items()
-}
+strongest = {result: each.strongest() for result, each in importance.items()}
 spans = {title: floor.loc[title, "range over the design"] for title in quantities}
 lines = []
 for result, name in strongest.items():
     each = importance[result]
+    share, explained = (tables.one_line(found.percent(0)) for found in (each.shares[name], each.r_squared))
+    if each.trust() == NOTHING:
+        lines.append(
+            f"- **{result}**: nothing can be attributed. The forest explains {explained} % of what it has not seen, less than the "
+            f"{100 * each.shares[name].estimate:.0f} % that it would give to *{titles[name]}* alone."
+        )
+        continue
     told = "most by" if each.shares[name].low > 0 else "no setting stands out beyond chance; the largest is"
     lines.append(
-        f"- **{result}**: {told} *{titles[name]}*, {tables.one_line(each.shares[name].percent(0))} % of the variance; the forest explains "
-        f"{tables.one_line(each.r_squared.percent(0))} % of what it has not seen."
+        f"- **{result}**: {told} *{titles[name]}*, {share} % of the variance; the forest explains {explained} % of what it has not seen"
+        + (", which may be nothing: take it with caution." if each.trust() == WITH_CAUTION else ".")
     )
 display(
     Markdown(
@@ -235,7 +348,8 @@ display(
     )
 )
 for result, key in zip(importance, ("loss", "level", "partial", "profile"), strict=True):
-    glue(f"sensitivity-{key}-first", titles[strongest[result]], display=False)
+    first_named = "nothing" if importance[result].trust() == NOTHING else titles[strongest[result]]
+    glue(f"sensitivity-{key}-first", first_named, display=False)
     glue(f"sensitivity-{key}-share", importance[result].shares[strongest[result]].percent(0), display=False)
     glue(f"sensitivity-{key}-explained", importance[result].r_squared.percent(0), display=False)
 glue("sensitivity-noise-level-share", one_level.shares["level"].percent(0), display=False)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import qmc
 
-from diffad.importance import MADE_UP, total_shares
+from diffad.bootstrap import Interval
+from diffad.importance import MADE_UP, NOTHING, TOLD, WITH_CAUTION, Importance, total_shares
 
 DESIGN = pd.DataFrame(qmc.Sobol(3, seed=0).random(256), columns=["strong", "weak", "idle"])
 RESPONSE = 2 * DESIGN["strong"] + DESIGN["weak"]  # variances 4 : 1
@@ -35,6 +36,27 @@ def test_noise_is_nobody_s_share():
     assert found.r_squared.low < 0 and all(each.low < 0.1 for each in found.shares.values())
 
 
+@pytest.mark.parametrize(
+    ("explained", "trust"),
+    [
+        (Interval(0.6, 0.2, 0.8), TOLD),
+        (Interval(0.4, -0.2, 0.9), WITH_CAUTION),
+        (Interval(0.1, 0.05, 0.3), NOTHING),
+    ],
+)
+def test_what_is_not_predicted_is_not_attributed(explained, trust):
+    """The control may have any share: it is no setting."""
+    shares = {"rate": Interval(0.3, 0.1, 0.5), MADE_UP: Interval(0.9, 0, 1), "depth": Interval(0, 0, 0)}
+    found = Importance(shares, explained)
+    assert found.strongest() == "rate" and found.trust() == trust
+
+
+def test_noise_is_attributed_to_nothing():
+    noise = np.random.default_rng(0).normal(size=64)
+    assert total_shares(DESIGN.iloc[:64], noise, num_replicates=10).trust() == NOTHING
+    assert total_shares(DESIGN, RESPONSE, num_replicates=5).trust() == TOLD
+
+
 def test_rows_of_one_run_are_never_both_fitted_and_tested():
     """Each run has a response of its own that its rows share: seen rows would give it away."""
     runs = np.repeat(np.arange(32), 4)
@@ -57,7 +79,7 @@ def test_the_same_seed_gives_the_same_shares():
         ({"response": np.append(RESPONSE[1:], np.nan)}, "not finite"),
         ({"response": RESPONSE[:9]}, "got lengths"),
         ({"runs": np.zeros(256)}, "at least 8"),
-        ({"features": DESIGN.rename(columns={"idle": MADE_UP})}, "made up"),
+        ({"features": DESIGN.rename(columns={"idle": MADE_UP})}, "random numbers"),
     ],
 )
 def test_what_says_nothing_is_refused(changes, words):

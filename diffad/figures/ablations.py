@@ -230,6 +230,7 @@ def importance_bars(panels: Mapping[str, Importance], titles: Mapping[str, str])
                 xerr=[[max(estimate - low, 0)], [max(high - estimate, 0)]],
                 error_kw={"elinewidth": 1.2, "ecolor": "0.25"},
             )
+            axis.plot(estimate, row, "o", color="0.25", markersize=3)  # a bar of no length is seen by it
         axis.axvline(0, color="0.3", linewidth=0.8)
         axis.set(title=title, xlabel="share of variance, %")
     axes[0].set_yticks(range(len(order)), [titles.get(name, name) for name in order])
@@ -239,7 +240,7 @@ def importance_bars(panels: Mapping[str, Importance], titles: Mapping[str, str])
 
 def one_at_a_time(
     panels: Mapping[str, tuple[Sequence, Mapping[str, Sequence[float]]]],
-    floors: Mapping[str, tuple[float, float]],
+    floors: Mapping[str, tuple[float, float, float]],
     ylabel: str,
     defaults: Mapping[str, object],
 ) -> Figure:
@@ -247,7 +248,7 @@ def one_at_a_time(
 
     Args:
         panels: title -> (values, {result: one number a value}).
-        floors: result -> lowest and highest over seeds of the default, drawn as a band.
+        floors: result -> lowest, mean and highest over seeds of the default, drawn as a band with a line in it.
         ylabel: of the results.
         defaults: title -> the default among its values, marked by a ring.
     """
@@ -260,7 +261,9 @@ def one_at_a_time(
     for axis, (title, (values, results)) in zip(axes.ravel(), panels.items(), strict=False):
         places = np.arange(len(values))
         for (name, found), (colour, marker, dash) in zip(results.items(), LOOKS, strict=False):
-            axis.axhspan(*floors[name], color=colour, alpha=0.18, linewidth=0)
+            low, mean, high = floors[name]
+            axis.axhspan(low, high, color=colour, alpha=0.18, linewidth=0)
+            axis.plot([-0.4, len(values) - 0.6], [mean, mean], color=colour, linewidth=0.8, alpha=0.7)
             axis.plot(places, found, marker=marker, color=colour, linestyle=dash, markersize=4.5, label=name)
             here = list(values).index(defaults[title])
             axis.plot(here, found[here], "o", markersize=10, markerfacecolor="none", color=colour)

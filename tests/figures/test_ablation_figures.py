@@ -65,6 +65,8 @@ def test_what_matters_most_stands_on_top_and_chance_at_the_bottom():
     left, right = ablations.importance_bars({"loss": found, "AUROC": without}, {"rate": "learning rate"}).axes
     assert texts(left) == ["learning rate", "depth", MADE_UP]
     assert [bar.get_width() for bar in left.patches] == pytest.approx([60, 10, 0])
+    dots = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    assert dots == pytest.approx([60, 10, 0])  # so that the bar of no length is seen
     assert [text.get_text() for text in right.texts] == ["no part in it"]
 
 
@@ -74,11 +76,12 @@ def test_each_setting_is_a_panel_with_its_default_ringed():
         "rate": ([1e-4, 1e-3], {"profile": [0.5, 0.8]}),
     }
     figure = ablations.one_at_a_time(
-        panels, {"profile": (0.7, 0.8)}, "AUROC", {"width": "tiny", "rate": 1e-3}
+        panels, {"profile": (0.7, 0.77, 0.8)}, "AUROC", {"width": "tiny", "rate": 1e-3}
     )
     width, rate, *unused = figure.axes
     assert [label.get_text() for label in width.get_xticklabels()] == ["tiny", "mini"]
-    assert width.lines[1].get_xdata() == 0 and rate.lines[1].get_xdata() == 1
+    assert width.lines[2].get_xdata() == 0 and rate.lines[2].get_xdata() == 1
+    assert set(width.lines[0].get_ydata()) == {0.77}  # the mean over seeds, across the panel
     assert not unused[0].axison
 
 
