@@ -226,11 +226,11 @@ by_half = [
 display(
     Markdown(
         f"From the best to the worst of six levels, AUROC changes by {over_levels:.0f} points, mean over the schedules; from the best to the worst "
-        f"schedule at one level by {over_schedules.mean():.1f} points on average and {over_schedules.max():.1f} at most (at log-SNR {levels[over_schedules.argmax()]:.1f}). "
+        f"schedule at one level by {over_schedules.mean():.1f} points on average and {over_schedules.max():.1f} at most (at log-SNR {levels[over_schedules.argmax()]:.2f}). "
         f"But much of that comes from the noisy end. At the {half} cleaner levels (log-SNR {levels[half - 1]:.1f} and above) the level changes AUROC by "
         f"{by_half[0][0]:.1f} points, mean over the schedules, and the schedule by at most {by_half[0][1]:.1f}. At the noisier ones both matter: "
-        f"{by_half[1][0]:.1f} points by the level, at most {by_half[1][1]:.1f} by the schedule, and mean AUROC falls to {means.min():.0f} %"
-        + (", no better than chance. " if means.min() <= 50 else ". ")
+        f"{by_half[1][0]:.1f} points by the level, at most {by_half[1][1]:.1f} by the schedule, and the worst mean AUROC is {means.min():.0f} %"
+        + (", below chance. " if means.min() < 50 else ". ")
         + "Who keeps $t = 0.25\\,T$ and changes the schedule changes the level, and will take the one effect for the other."
     )
 )
@@ -357,7 +357,9 @@ def better_by(part: str) -> str:
     """Who is better in the rows of a part of the table above, where they differ."""
     found = [each for what, *_, each in rows if what.startswith(part)]
     told = [f"{name} is the better in {found.count(name)}" for name in ("cosine", "linear") if name in found]
-    return f"of {len(found)} measures, " + (" and ".join(told) if told else "none tells which is better")
+    return f"one by one, of {len(found)} measures, " + (
+        " and ".join(told) if told else "none tells which is better"
+    )
 
 
 display(
