@@ -372,3 +372,64 @@ glue("efficiency-profile-an-image", costs.seconds_text(slow), display=False)
 # :class: dropdown
 # Caches, memory bandwidth and the clock speed are shared. So rounds are spread over the whole run, and their spread is shown.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: when does a line look straight?
+# :label: ex-efficiency-constant
+# A call costs a constant and then the same for every number. Which slope has it on logarithmic axes where both parts cost as much? How many
+# times larger must an image be for a slope of 0.95?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-efficiency-constant
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/efficiency.py
+# :pyobject: local_exponent
+# ```
+#
+# At a tenth of the size where both are equal the slope is below 0.1, and 19 times that size is needed for 0.95. A small exponent in a table
+# may be a constant that is not yet overgrown.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: the exponent of a power law
+# :label: ex-efficiency-exponent
+# Write `growth_exponent(numbers, costs)`: the slope of a straight line through the logarithms of the larger half of the sizes, by least
+# squares.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-efficiency-exponent
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/efficiency.py
+# :pyobject: growth_exponent
+# ```
+#
+# The logarithm of $a\,n^b$ is a straight line in $\log n$, and the unit of the costs only moves it up or down. Least squares in the
+# logarithms weigh relative errors: without them the largest size alone would decide.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: after how many images does a network pay?
+# :label: ex-efficiency-even
+# A network trains for 150 s and then takes 3 ms an image; a detector that compares each image with all training rows has no training and
+# takes 3 microseconds a row. After how many images has the network cost less, for 500 to 100,000 rows? And if it is asked ten times an
+# image?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-efficiency-even
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/efficiency.py
+# :pyobject: images_to_break_even
+# ```
+#
+# Never, where all rows are compared as fast as the network is evaluated: then its training is not even the point. Put your own times in,
+# from the table of one size above. And cost is half the question: the cheaper one must also find the anomalies.
+# :::

@@ -427,3 +427,62 @@ display(
 # That does not follow. The loss is a mean over the levels that the schedule draws. One that draws many nearly clean images has a
 # higher loss by construction, as noise is harder to see there. Compare at equal noise.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: one level, many times
+# :label: ex-schedule-cosine
+# The plain cosine schedule has $\bar\alpha = \cos^2(\pi u / 2)$ with $u = t/T$. Solve its log-SNR for $u$. Where does it stand at 4, at 0
+# and at $-4$? And where would a log-linear schedule that falls from 10 to $-10$?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-schedule-cosine
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/noise_schedule.py
+# :pyobject: cosine_share
+# ```
+#
+# The log-linear one is at 4, 0 and $-4$ for $u$ = 0.3, 0.5 and 0.7. So $u = 0.3$ is a log-SNR of 4 to the one, and of 1.3 to the other.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: the same noise by another clock
+# :label: ex-schedule-match
+# Write `matching_times(log_snr, wanted)`: at which times has a schedule come nearest to the wanted log-SNRs?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-schedule-match
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/noise_schedule.py
+# :pyobject: matching_times
+# ```
+#
+# Near in the logarithm: a difference of the ratios themselves would look at the clean end alone, where ratios are large. Time 0 is left
+# out, as no noise is there to be asked about.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: what does a training spend its time on?
+# :label: ex-schedule-spend
+# A training draws $t$ evenly from 1 to $T$. Which share of its draws falls on log-SNRs from 0 to 4, where this page finds anomalies best,
+# and which on $-4$ and below, where an image is noise already? Ask the linear, the plain cosine and the log-linear schedule of the first
+# exercise.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-schedule-spend
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/noise_schedule.py
+# :pyobject: share_of_training
+# ```
+#
+# The cosine schedule spends about twice as much as the others on the levels that the scores ask at, and far less on noise. Compare with the
+# curves of the noise error above: is each network best where it spent its time?
+# :::

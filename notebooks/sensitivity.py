@@ -395,3 +395,63 @@ display(
 # :class: dropdown
 # On those it was fitted to, it can explain anything, the random numbers included.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: shares that add up to more than one
+# :label: ex-sensitivity-shares
+# Two settings $a$ and $b$ are $-1$ or 1, as likely, and each is chosen without the other. Which total share has each in the result
+# $a + 2b$, and which in $a \cdot b$? Why may the shares of one result add up to more than 1?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-sensitivity-shares
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/sensitivity.py
+# :pyobject: total_share
+# ```
+#
+# In the product neither does anything by itself: all is interaction, and a total share counts it for both. Whoever changes $a$ alone, with
+# $b$ fixed at 0 as a default between the two, would see nothing at all.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: importance by shuffling
+# :label: ex-sensitivity-shuffle
+# Write `permutation_share(predict, settings, results, column, order)`: shuffle one setting, and take half of the rise of the squared error
+# as a share of the variance. Why half?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-sensitivity-shuffle
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/sensitivity.py
+# :pyobject: permutation_share
+# ```
+#
+# A shuffled setting is an independent draw of it. What it decides then differs between two draws, and the square of that difference is
+# twice the variance on average.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: the best row, trained again
+# :label: ex-sensitivity-winner
+# Of 32 trainings with different settings you take the best and train it again from another seed. How much worse is it on average, if seeds
+# alone make none, 10 %, 30 % or all of the variance?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-sensitivity-winner
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/sensitivity.py
+# :pyobject: winner_falls_back
+# ```
+#
+# Read the share of the seeds off the table of the floor above. The larger it is, the more of the best row is luck, and luck does not come
+# twice. So report what a second seed gives, and not the row that was picked.
+# :::

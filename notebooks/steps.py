@@ -456,3 +456,64 @@ display(
 # :class: dropdown
 # An update draws one level for each image and evaluates the network once there. $T$ says from how many levels is drawn.
 # :::
+
+# %% [markdown]
+# ## Exercises
+#
+# From *compute* over *implement* to *investigate*. *Implement* exercises come with tests: the notebooks for students have an empty function to fill
+# in and a cell that checks it, see [Teach](../teach.md). Open a solution when you have one of your own.
+
+# %% [markdown]
+# :::{exercise} Compute: the least noise that a network has seen
+# :label: ex-steps-least
+# Under the plain cosine schedule, $\bar\alpha_t = \cos^2(\pi t / 2T)$, how many grey levels of noise are in an image at $t = 1$, for $T$ =
+# 20, 100, 1,000 and 4,000? An image's 255 grey levels span $-1$ to 1; divide by $\sqrt{\bar\alpha_1}$ first, so that the image has its full
+# contrast.
+# :::
+
+# %% [markdown]
+# :::{solution} ex-steps-least
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/steps.py
+# :pyobject: least_noise
+# ```
+#
+# For small angles the tangent is its angle, so five times the steps are a fifth of the noise. Pixels are whole grey levels: noise of much
+# less than one of them cannot be told from rounding, and a network learns nothing from it that a detector could ask for.
+# :::
+
+# %% [markdown]
+# :::{exercise} Implement: how close is a rebuilt image?
+# :label: ex-steps-psnr
+# Write `psnr(images, rebuilt)` in dB for each of a batch of images with values from $-1$ to 1. What does twice the squared error cost?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-steps-psnr
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/steps.py
+# :pyobject: psnr
+# ```
+#
+# Twice the squared error costs $10 \log_{10} 2$, or 3 dB, wherever one starts. The mean over pixels comes before the logarithm, that over
+# images after it: else one bad image would stand for all.
+# :::
+
+# %% [markdown]
+# :::{exercise} Investigate: finer and further off
+# :label: ex-steps-finer
+# Pixels are $-1$ or 1, as likely, and the best guess of a pixel from $x_t$ is $\tanh(\sqrt{\bar\alpha_t}\, x_t / (1 - \bar\alpha_t))$.
+# Noise many of them to $\bar\alpha = 1/2$ and walk them back by DDIM in 1, 5 and 50 steps. How large are the pixels then on average, and
+# how far off?
+# :::
+
+# %% [markdown]
+# :::{solution} ex-steps-finer
+# :class: dropdown
+# ```{literalinclude} /coursework/solutions/steps.py
+# :pyobject: error_and_size
+# ```
+#
+# No training is needed to see it: the denoiser is exact. One step gives grey means, 50 steps give black or white pixels, some of them
+# wrong. The error stays below twice that of the mean, because DDIM adds no fresh noise: each pixel goes to the side where it already stood.
+# :::
