@@ -47,6 +47,18 @@ DATA_SETS = (
 )
 
 
+def find_data_set(key: str) -> DataSet:
+    """The one of `DATA_SETS` with that key.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = {each.key: each for each in DATA_SETS}
+    if key not in found:
+        raise ValueError(f"key: got {key!r}, expected one of {', '.join(found)}")
+    return found[key]
+
+
 @dataclass(frozen=True)
 class JoinedTask:
     """The scores of every method on one task's test images.

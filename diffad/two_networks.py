@@ -34,6 +34,7 @@ JUDGED = (
     "partial_diffusion",
     "denoiser_profile",
 )  # the paper's two scores and the book's reading
+NEURAL = ("autoencoder", "deep_svdd")  # baselines that are networks, in the records of the transformer
 OPERATIONS = "operations a training, 10^12"
 
 
@@ -115,3 +116,10 @@ def told_apart(differences: Mapping[str, Interval]) -> str:
         1: "one of the two intervals leaves zero out.",
         2: "both intervals leave zero out.",
     }[len(apart)]
+
+
+def neural_note(results: GroupResults) -> str:
+    """One sentence on the means of the baselines in `NEURAL`."""
+    averages = means(results)
+    reached = [f"{method_title(name)} reaches {one_line(averages[name].percent())} %" for name in NEURAL]
+    return f"Of the two baselines, {' and '.join(reached)}."

@@ -49,7 +49,7 @@ from diffad.figures import one_class as figures
 from diffad.figures import results as result_figures
 from diffad.figures import two_networks as network_figures
 from diffad.figures.style import method_title, use_style
-from diffad.joined_tasks import DATA_SETS, evaluate_joined, joined_tasks
+from diffad.joined_tasks import evaluate_joined, find_data_set, joined_tasks
 from diffad.methods import level_name, make_scorers
 from diffad.published import ONE_CLASS_CIFAR10, published_table
 from diffad.records import mismatches, stale_modules
@@ -258,24 +258,21 @@ display(task_tables.parts_table(tasks, parts, shown_methods, best_baseline))
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 results_folder, edition_name = Path(runs_folder).parents[1], Path(runs_folder).name
-data_set = next(each for each in DATA_SETS if each.key == "cifar10")
+data_set = find_data_set("cifar10")
 joined = joined_tasks(data_set, results_folder, edition_name)
 display(two_networks.budget_table(joined).style.format(precision=2))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "U-Net minus DiT: difference of the mean AUROC over all classes with its paired 95 % interval, for each way of asking the network.", "name": "fig-cifar10-networks"}, "image": {"alt": "Seven rows, one for each score, with a dot and an interval around the difference; a vertical line marks zero. The numbers stand in the table below."}}
-neural = ["autoencoder", "deep_svdd"]
-by_network = evaluate_joined(data_set, joined, [*two_networks.qualified(), *neural])
+by_network = evaluate_joined(data_set, joined, [*two_networks.qualified(), *two_networks.NEURAL])
 differences = two_networks.network_differences(by_network)
 network_figures.difference_plot(differences)
 
 # %% tags=["hide-input"]
 display(two_networks.network_table(by_network))
-neural_means = {name: tables.one_line(tables.means(by_network)[name].percent()) for name in neural}
 display(
     Markdown(
         f"{two_networks.told_apart(differences)} The intervals cover other test images; another training of either network may move a "
-        f"difference by as much. Of the two baselines, {method_title('autoencoder')} reaches {neural_means['autoencoder']} % and "
-        f"{method_title('deep_svdd')} {neural_means['deep_svdd']} %. All methods of both records stand [in one comparison](baselines.ipynb)."
+        f"difference by as much. {two_networks.neural_note(by_network)} All methods of both records stand [in one comparison](baselines.ipynb)."
     )
 )
 

@@ -50,7 +50,7 @@ from diffad.figures import two_networks as network_figures
 from diffad.figures.style import method_title, use_style
 from diffad.frequencies import radial_power
 from diffad.images import to_network, to_uint8
-from diffad.joined_tasks import DATA_SETS, common_methods, evaluate_joined, joined_tasks
+from diffad.joined_tasks import common_methods, evaluate_joined, find_data_set, joined_tasks
 from diffad.methods import make_scorers
 from diffad.model import DiffusionModel
 from diffad.records import mismatches, read_record, stale_modules
@@ -64,7 +64,7 @@ shown_cell = "dalmatian"  # the task whose two models are looked into
 
 # %% tags=["hide-input"]
 use_style()
-data_set = next(each for each in DATA_SETS if each.key == "mini-imagenet")
+data_set = find_data_set("mini-imagenet")
 tasks = joined_tasks(data_set, results_folder, edition_name)
 folders = {
     network: Path(results_folder, name, edition_name)

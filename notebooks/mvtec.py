@@ -46,7 +46,7 @@ from diffad.experiments import make_split
 from diffad.figures import one_class as figures
 from diffad.figures import results as result_figures
 from diffad.figures.style import method_title, use_style
-from diffad.joined_tasks import DATA_SETS, evaluate_joined, joined_tasks
+from diffad.joined_tasks import evaluate_joined, find_data_set, joined_tasks
 from diffad.published import MVTEC_IMAGES
 from diffad.records import mismatches, read_record, stale_modules
 from diffad.run_record import RunScores
@@ -59,7 +59,7 @@ edition_name = "cpu"
 
 # %% tags=["hide-input"]
 use_style()
-data_set = next(each for each in DATA_SETS if each.key == "mvtec")
+data_set = find_data_set("mvtec")
 tasks = joined_tasks(data_set, results_folder, edition_name)
 experiment = load_experiment("../../experiments/mvtec_pixels.yaml")
 splits = {cell: make_split(experiment, experiment.edition(edition_name), cell) for cell in tasks}

@@ -10,6 +10,7 @@ from diffad.joined_tasks import (
     add_comparisons,
     common_methods,
     evaluate_joined,
+    find_data_set,
     join_task,
     joined_tasks,
 )
@@ -143,3 +144,9 @@ def test_a_comparison_on_other_images_is_refused(tmp_path, change, words):
     write_comparison(tmp_path / "presets" / "cat", model, **change)
     with pytest.raises(RecordError, match=f"presets/cat cannot be joined with .*{words}"):
         add_comparisons(joined_tasks(DATA, tmp_path), tmp_path / "presets")
+
+
+def test_a_data_set_is_found_by_its_key_or_refused_by_name():
+    assert [find_data_set(each.key) for each in DATA_SETS] == list(DATA_SETS)
+    with pytest.raises(ValueError, match="key: got 'mnist', expected one of mnist-c, cifar10"):
+        find_data_set("mnist")

@@ -131,3 +131,11 @@ def test_the_best_method_of_one_task_may_be_another_than_of_all():
     results = evaluate_tasks(tasks, ["even", "uneven"], num_resamples=5)
     assert task_tables.best_method(results, ["even", "uneven"]) == "even"
     assert task_tables.best_method(results, ["even", "uneven"], "cat") == "uneven"
+
+
+def test_the_note_names_both_networks_among_the_baselines_with_their_means():
+    labels = np.repeat([0, 1], 30)
+    scores = {"autoencoder": labels.astype(float), "deep_svdd": -labels.astype(float)}
+    results = evaluate_tasks({"task": RunScores(labels, np.where(labels, "a", "b"), scores)}, list(scores))
+    note = two_networks.neural_note(results)
+    assert "AutoEncoder reaches 100.0" in note and "Deep SVDD reaches 0.0" in note
