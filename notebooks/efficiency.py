@@ -40,6 +40,7 @@ from diffad.efficiency import tables as costs
 from diffad.efficiency.record import read_efficiency, verify_efficiency
 from diffad.figures import efficiency as figures
 from diffad.figures.style import method_title, use_style
+from diffad.joined_tasks import DATA_SETS
 from diffad.tables import one_header, one_line
 
 # %% tags=["parameters"]
@@ -219,11 +220,12 @@ display(one_header(costs.evaluation_table(record).rename_axis("side")))
 # cheaper reaches.
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Mean AUROC against wall seconds of a task. Filled: diffusion. Open: traditional detectors. Intervals stand in the chapters of the experiments.", "name": "fig-efficiency-accuracy"}, "image": {"alt": "A panel for each experiment: points of all methods, each with its name beside it, AUROC against seconds on a logarithmic axis. The best of both kinds stand in the table below."}}
-found = {
-    name: recorded.trades(results_folder, name)
-    for name in experiments
-    if recorded.read_experiment(results_folder, name, "cpu")
+folders = {
+    title: name
+    for title, name in {each.title: each.folders[0] for each in DATA_SETS}.items()
+    if name in experiments and recorded.read_experiment(results_folder, name, "cpu")
 }
+found = {title: recorded.trades(results_folder, name) for title, name in folders.items()}
 figures.accuracy_and_cost(found)
 
 # %% tags=["hide-input"]
@@ -232,7 +234,7 @@ for name, methods in found.items():
     network, baseline = (recorded.best_of(methods, kind) for kind in (True, False))
     for kind, counts in candidates.items():
         counts.append(sum(recorded.is_network(each.method) == kind for each in methods))
-    gains[name] = recorded.gain(results_folder, name, network, baseline)
+    gains[name] = recorded.gain(results_folder, folders[name], network, baseline)
     ratios[name] = network.seconds / baseline.seconds
     rows[name] = {
         "best of diffusion": method_title(network.method),
