@@ -14,7 +14,7 @@ from diffad.evaluation import MEAN_OVER_GROUPS, GroupResults, evaluate_groups
 from diffad.evidence import BEST_READING, Evidence
 from diffad.figures.style import method_title
 from diffad.records import RunRecord, RunScores, list_records, read_record
-from diffad.robustness.reading import flagged
+from diffad.robustness.reading import flagged, run_title
 from diffad.tasks import evaluate_tasks
 
 WALK, LONG_WALK = "partial_10", "partial_250"
@@ -130,7 +130,7 @@ def closer(evidence: Evidence) -> list[Finding]:
         value = Interval(float(gain.mean()), float(gain.mean() - half), float(gain.mean() + half))
         findings.append(
             Finding(
-                f"{name}: PSNR of a reconstructed normal image after 250 steps, minus that after 10 (U-Net)",
+                f"{run_title(name)}: PSNR of a reconstructed normal image after 250 steps, minus that after 10 (U-Net)",
                 value,
                 f"{value.estimate:+.2f} ({value.low:+.2f}, {value.high:+.2f}) dB",
                 is_positive(value),
@@ -193,7 +193,7 @@ def _disturbed(
                 ]
                 findings.append(
                     Finding(
-                        f"{name.partition('/')[0]}: {method_title(method)}, {title}, minus clean",
+                        f"{run_title(name.partition('/')[0])}: {method_title(method)}, {title}, minus clean",
                         value,
                         f"{points(value)} points",
                         is_above(value, -ROBUST_MARGIN),

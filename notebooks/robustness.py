@@ -72,7 +72,7 @@ ours = ["one_step", "partial_diffusion", "levels_max_abs", "denoiser_profile"]
 headline = "denoiser_profile"
 baselines = list(asked.baselines)
 paper = [name for name in ("iforest", "ocsvm", "copod") if name in baselines]
-titles = {name: "MNIST-C" if name == "mnist-c" else f"CIFAR-10 ({name} normal)" for name in tried}
+titles = {name: reading.run_title(name) for name in tried}
 first, target_run = next(iter(tried)), next(iter(attacked))
 trial = make_trial(asked, edition_name, first, root="../..")
 rows = []

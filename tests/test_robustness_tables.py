@@ -232,3 +232,8 @@ def test_the_recorded_runs_are_judged_as_the_page_of_claims_judges_them():
 def test_the_word_for_false_alarms():
     words = [str(tables.of_alarms(each, 0.05)) for each in ([0.1], [0.04, 0.5], [0.5])]
     assert words == ["holds", "holds in part", "does not hold"]
+
+
+def test_a_run_has_a_title_for_readers():
+    assert reading.run_title("mnist-c") == "MNIST-C"
+    assert reading.run_title("ship") == "CIFAR-10 (ship normal)"

@@ -30,6 +30,11 @@ class RobustnessRecords:
     scores: dict[str, RunScores]
 
 
+def run_title(name: str) -> str:
+    """A run of experiments/robustness.yaml for a reader: "ship" is CIFAR-10's one-class task with ships normal."""
+    return {"mnist-c": "MNIST-C", "digits-c": "Digits"}.get(name, f"CIFAR-10 ({name} normal)")
+
+
 def read_robustness(folder: Path | str) -> RobustnessRecords:
     """Read results/NAME/EDITION/RUN; a run that was not attacked has no part "attack".
 
