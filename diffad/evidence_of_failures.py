@@ -92,12 +92,15 @@ def slow(evidence: Evidence) -> list[Finding]:
 
 def _slow(evidence: Evidence, key: str, network: str, value: Interval, folders: tuple[Path, ...]) -> Finding:
     title = method_title(f"{network}/one_step").partition(",")[0]
+    several = len(evidence.tasks[key]) > 1
+    spread = f" ({value.low:.1f} to {value.high:.1f})" if several else ""
+    what = "median with the smallest and largest ratio of the tasks" if several else "one model"
     return Finding(
         f"{evidence.data_sets[key].title}: seconds of the {title} over those of the slowest of the three",
         value,
-        f"{value.estimate:.1f} times ({value.low:.1f} to {value.high:.1f})",
+        f"{value.estimate:.1f} times{spread}",
         is_above(value, 1.0),
         "efficiency",
         folders,
-        "median with the smallest and largest ratio of the tasks; the machine was shared",
+        f"{what}; the machine was shared",
     )

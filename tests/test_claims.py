@@ -289,3 +289,8 @@ def test_commands_stand_once_below_the_findings_of_a_claim():
     known = {"results/x/cpu/a": "diffad run x.yaml --edition cpu --cell a"}
     shown = findings_html(Judged(CLAIMS["C2"], (finding, finding)), known, ())
     assert shown.count("--cell a") == 1 and "Records behind these findings (1)" in shown
+
+
+def test_a_ratio_of_one_model_is_shown_without_an_interval(published):
+    shown = {each.what.partition(":")[0]: each.numbers for each in published["F3"].findings}
+    assert " to " in shown["CIFAR-10"] and " to " not in shown["MNIST-C"]
