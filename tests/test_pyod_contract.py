@@ -1,11 +1,13 @@
 """`DiffusionDetector` keeps the contracts of PyOD and scikit-learn: their own checks, and their own tools around it."""
 
+import time
 import warnings
 from functools import partial
 
 import joblib
 import numpy as np
 import pytest
+import torch
 from pyod.models.combination import aom, average, majority_vote, maximization, median, moa
 from pyod.models.feature_bagging import FeatureBagging
 from pyod.models.knn import KNN
@@ -208,7 +210,15 @@ def test_as_the_base_of_feature_bagging() -> None:
     assert ensemble.decision_function(vectors(7, seed=1)).shape == (7,)
 
 
-def test_in_parallel_workers_it_learns_the_same() -> None:
+def test_in_parallel_workers_it_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_seed = torch.manual_seed
+
+    def dawdle(seed: int) -> torch.Generator:
+        generator = set_seed(seed)
+        time.sleep(0.05)  # time enough for another thread to set its own
+        return generator
+
+    monkeypatch.setattr(torch, "manual_seed", dawdle)
     fit = joblib.delayed(lambda seed: vector_detector(random_state=seed).fit(vectors()).decision_scores_)
     parallel = joblib.Parallel(n_jobs=2, prefer="threads")(fit(seed) for seed in (0, 1))
     assert np.array_equal(parallel[0], vector_detector(random_state=0).fit(vectors()).decision_scores_)

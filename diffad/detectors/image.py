@@ -17,6 +17,7 @@ from diffad.datasets.imageset import content_hashes
 from diffad.detector_files import claim_training, images_fingerprint, read_detector, write_detector
 from diffad.detectors.held_out import split_held_out
 from diffad.detectors.maps import relative_maps
+from diffad.detectors.seeding import GLOBAL_GENERATOR
 from diffad.images import check_images
 from diffad.model import DiffusionModel, ModelConfig
 from diffad.scorers import Evaluator, LevelCalibration, OneStepReconstruction, levels_from_fractions
@@ -74,7 +75,8 @@ class ImageDetector:
         configuration, hashes = self._fitting_model(images.shape), content_hashes(images)
         training, held_out = self.split(hashes)
         fingerprint = images_fingerprint(images)
-        model = configuration.build(self.training.seed)
+        with GLOBAL_GENERATOR:
+            model = configuration.build(self.training.seed)
         with claim_training(checkpoints, self.identity(fingerprint)):
             self.history_: TrainingHistory | None = fit(
                 model, images[training], self.training, images[held_out], checkpoints, progress

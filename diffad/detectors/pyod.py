@@ -24,6 +24,7 @@ from diffad.detectors.preparation import Preparation, checked, kind_of
 from diffad.detectors.presets import CALIBRATIONS, find_preset, network_defaults
 from diffad.detectors.pyod_files import packed_model, read_fitted, unpacked_model, write_fitted
 from diffad.detectors.scoring import learn_scorer, taken_up
+from diffad.detectors.seeding import GLOBAL_GENERATOR
 from diffad.model import ModelConfig
 from diffad.scorers import Evaluator, Scorer
 from diffad.thresholds import (
@@ -273,13 +274,15 @@ class DiffusionDetector(BaseDetector):
         """Train the denoiser, or in its place the scorer that learns by itself."""
         network = self.preset_.network
         parameters = network_defaults(network, training.shape[1:]) | (self.network_parameters or {})
-        model = ModelConfig(network=network, network_parameters=parameters).build(self.seed_)
+        with GLOBAL_GENERATOR:
+            model = ModelConfig(network=network, network_parameters=parameters).build(self.seed_)
         self.model_, self.history_, self.scorer_arrays_ = model, None, {}
         given = {"num_updates": self.num_updates, "learning_rate": self.learning_rate}
         given = {name: value for name, value in given.items() if value is not None}
         if self.preset_.trains_scorer:
             size = {"batch_size": self.batch_size}
-            self.scorer_arrays_ = learn_scorer(self.preset_, self._evaluator(), training, **size, **given)
+            with GLOBAL_GENERATOR:
+                self.scorer_arrays_ = learn_scorer(self.preset_, self._evaluator(), training, **size, **given)
             return
         configuration = self._training_configuration(
             {"num_updates": DEFAULT_UPDATES[self.input_kind_]} | given
