@@ -2,7 +2,7 @@
 
     python benchmarks/efficiency.py                      # about twenty minutes of one core
     python benchmarks/efficiency.py --device cuda        # the networks alone, by the wall's clock
-    python benchmarks/efficiency.py --smoke --out /tmp/efficiency
+    python benchmarks/efficiency.py --smoke --out .work/efficiency
 
 Each measurement runs in a process of its own on one thread and is written as soon as it is done: stopped and started
 again, the command goes on where it was. Methods take turns in rounds, so that whatever else runs on the machine

@@ -14,6 +14,7 @@ from diffad.bootstrap import Interval
 
 # How much worse is "no worse", and how much change is "a change", in AUROC; written when part of the records existed.
 MARGIN = 0.02  # between two networks
+QUALITY_MARGIN = 0.1  # decibels between two settings of training
 ROBUST_MARGIN = 0.05  # between clean images and disturbed ones
 SOURCE = "stated in the paper's text"  # no page or table of it is at hand, and none is made up
 
@@ -243,7 +244,7 @@ CLAIMS = {
             "diffusion steps, and under four schedules. Whether training is stable was not asked",
             f"More steps: the gain in AUROC, in decibels or in sharpness, {ABOVE_ZERO}; the ratio of seconds, above 1. "
             "Schedules: a difference supports if its interval leaves 0 out, contradicts if it lies within "
-            f"{100 * MARGIN:.0f} points, or 0.1 decibels, of 0. Settings that were trained once decide nothing",
+            f"{100 * MARGIN:.0f} points, or {QUALITY_MARGIN:g} decibels, of 0. Settings that were trained once decide nothing",
         ),
         Claim(
             "C6",

@@ -12,7 +12,7 @@ from pathlib import Path
 from diffad.ablation_tables import DECIMALS, PSNR, SHARPNESS, five_minus_one, plain, quality_values
 from diffad.ablations import Cell, read_cells
 from diffad.bootstrap import Interval
-from diffad.claims import MARGIN, Finding, Outcome, Term, is_a_change, is_positive, points
+from diffad.claims import MARGIN, QUALITY_MARGIN, Finding, Outcome, Term, is_a_change, is_positive, points
 from diffad.evidence import Evidence
 from diffad.records import list_records
 from diffad.trainings import TrainedSettings, by_setting
@@ -20,7 +20,6 @@ from diffad.trainings import TrainedSettings, by_setting
 SCHEDULES = ("linear", "sigmoid", "log_linear")  # each against cosine
 STEPS_OF = {"t20": "20", "t100": "100", "cosine": "1,000", "t4000": "4,000"}
 METHOD = "one_step"  # the paper's score
-QUALITY_MARGIN = 0.1  # decibels: less is no change of quality
 UNITS = {PSNR: " dB", SHARPNESS: ""}
 
 

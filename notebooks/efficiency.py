@@ -354,7 +354,7 @@ glue("efficiency-profile-an-image", costs.seconds_text(slow), display=False)
 # %% [markdown]
 # ## Try it
 #
-# - `python benchmarks/efficiency.py --smoke --out /tmp/efficiency` measures tiny sizes on your machine. Are its exponents those of this page? Why are they smaller?
+# - `python benchmarks/efficiency.py --smoke --out .work/efficiency` measures tiny sizes on your machine. Are its exponents those of this page? Why are they smaller?
 # - Count operations instead: `diffad.costs.count_flops` needs no clock. At which side does the transformer's exponent pass that of the U-Net?
 # - Take patches of 8 instead of 4 for the transformer. Which of its two exponents changes, and what is lost?
 #

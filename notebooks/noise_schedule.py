@@ -471,7 +471,7 @@ display(
 # %% [markdown]
 # :::{exercise} Investigate: what does a training spend its time on?
 # :label: ex-schedule-spend
-# A training draws $t$ evenly from 1 to $T$. Which share of its draws falls on log-SNRs from 0 to 4, where this page finds anomalies best,
+# A training draws $t$ evenly from 1 to $T$. Which share of its draws falls on log-SNRs from 0 to 4, at which the cleaner scores of this page ask,
 # and which on $-4$ and below, where an image is noise already? Ask the linear, the plain cosine and the log-linear schedule of the first
 # exercise.
 # :::

@@ -84,7 +84,9 @@ def test_the_text_itself_is_read(tmp_path):
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
 def test_published_experiments_hold_no_run_twice(path):
-    load_experiment(path)
+    for name, edition in load_experiment(path).editions.items():
+        runs = [edition.of_cell(cell).model_dump_json() for cell in edition.cells]
+        assert len(set(runs)) == len(runs), name
 
 
 def test_a_comparisons_fault_is_told_with_file_and_line(tmp_path):

@@ -24,7 +24,9 @@ def test_receptive_fields_show_each_map_with_the_predicted_pixel_and_the_reach()
 
 
 def test_a_map_of_zeros_can_be_drawn():
-    figures.receptive_fields({"": [np.zeros((4, 4))]}, ["two\nlines"], 0, 0).canvas.draw()
+    figure = figures.receptive_fields({"": [np.zeros((4, 4))]}, ["two\nlines"], 0, 0)
+    figure.canvas.draw()
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), np.zeros((4, 4)))
 
 
 def test_attention_is_drawn_for_every_block_and_head_on_one_scale():
